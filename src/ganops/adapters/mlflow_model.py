@@ -1,0 +1,75 @@
+"""The registered model's code, run by MLflow from this very file: no pickle anywhere.
+
+MLflow copies this file and the few `ganops` modules it needs beside the weights, so that a server
+needs torch, numpy, pillow and safetensors, and GanOps itself is not installed there.
+
+A request row holds `n` and `seed` (n images of that seed, as `ganops sample` makes them), or one
+latent vector `z`. Each image comes back as a row: `png` (base64), `index`, `seed`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from ganops.models.latents import latents
+from ganops.models.sampling import to_uint8
+from ganops.models.snapshot import Snapshot, load_snapshot
+
+MAX_IMAGES = 4096  # a request: a public endpoint must not be made to fill the memory
+
+
+class GeneratorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Latents in, PNGs out."""
+
+    snapshot: Snapshot
+
+    def load_context(self, context: Any) -> None:
+        self.snapshot = load_snapshot(Path(context.artifacts["snapshot"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
+        rows = [row for request in _requests(model_input) for row in self._answer(request)]
+        return pd.DataFrame(rows, columns=["index", "seed", "png"])
+
+    def _answer(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        z_dim = self.snapshot.spec.z_dim
+        if (given := request.get("z")) is not None:
+            seed, z = -1, torch.from_numpy(np.asarray(given, dtype=np.float32).reshape(-1, z_dim))
+        else:
+            seed, count = int(request.get("seed", 0)), int(request.get("n", 1))
+            if not (seed >= 0 and 1 <= count <= MAX_IMAGES):
+                raise mlflow.MlflowException.invalid_parameter_value(
+                    f"n is {count} and seed is {seed}: n has to be 1 to {MAX_IMAGES}, and seed at least 0."
+                )
+            z = latents(seed, count, z_dim)
+        with torch.inference_mode():
+            for index, image in enumerate(to_uint8(self.snapshot.generator(z)).numpy()):
+                yield {"index": index, "seed": seed, "png": _png(image)}
+
+
+def _requests(model_input: Any) -> list[dict[str, Any]]:
+    frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
+    return [
+        {str(key): value for key, value in row.items() if not (np.isscalar(value) and pd.isna(value))}
+        for row in frame.to_dict("records")
+    ]
+
+
+def _png(image: np.ndarray[Any, Any]) -> str:
+    """uint8 (C, H, W) as base64 PNG."""
+    pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+mlflow.models.set_model(GeneratorModel())

@@ -1,0 +1,169 @@
+"""The MLflow model registry: versions, stages and aliases, always set together and here only."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, final
+
+import ganops
+from ganops.adapters.mlflow_store import MlflowStore, translated
+from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
+from ganops.errors import RegistryError
+from ganops.ports import ModelVersion, Stage
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SERVED_CODE = ("__init__.py", "errors.py", "files.py", "models")
+"""What of GanOps travels with a model."""
+
+_SERVED_PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch")
+
+
+@final
+@dataclass(frozen=True)
+class MlflowRegistry:
+    """Implements `ports.ModelRegistry` for one registered model."""
+
+    store: MlflowStore
+    name: str
+
+    def versions(self) -> Sequence[ModelVersion]:
+        with self._talking("reading the registry"):
+            if not self._client.search_registered_models(filter_string=f"name = '{self.name}'"):
+                return ()
+            # search results come without their aliases, so those are read from the model
+            aliases: dict[str, str] = self._client.get_registered_model(self.name).aliases
+            found = self._client.search_model_versions(f"name = '{self.name}'", max_results=10_000)
+        versions = (_version(item, aliases) for item in found)
+        return tuple(sorted(versions, key=lambda version: version.version, reverse=True))
+
+    def register(self, snapshot: Path, snapshot_sha256: str, run: str, tags: Mapping[str, str]) -> ModelVersion:
+        with self._talking("registering a model version"), _packed(snapshot) as model:
+            if not self._client.search_registered_models(filter_string=f"name = '{self.name}'"):
+                self._client.create_registered_model(self.name, description="Image generators, promoted by GanOps.")
+            self._client.log_artifacts(run, str(model), "model")
+            source = f"{self._client.get_run(run).info.artifact_uri}/model"
+            made = self._client.create_model_version(
+                self.name, source, run_id=run, tags={**tags, SNAPSHOT_TAG: snapshot_sha256}
+            )
+            outgoing = [old for old in self.versions() if old.stage == "Staging" and old.version != int(made.version)]
+            self._move(int(made.version), "Staging")
+            self._client.set_registered_model_alias(self.name, "challenger", str(made.version))
+            for old in outgoing:
+                self._move(old.version, "Archived")
+        return self._read(int(made.version))
+
+    def download(self, version: ModelVersion, folder: Path) -> Path:
+        assert version.run is not None, "GanOps registers every version from a run"
+        with self._talking(f"downloading version {version.version}"):
+            path = self._client.download_artifacts(version.run, "model/artifacts/snapshot", str(folder))
+        return Path(path)
+
+    def promote(self, challenger: ModelVersion, champion: ModelVersion | None) -> None:
+        with self._talking(f"promoting version {challenger.version}"):
+            if champion is not None:
+                self._client.set_registered_model_alias(self.name, "previous", str(champion.version))
+            self._client.set_registered_model_alias(self.name, "champion", str(challenger.version))
+            self._move(challenger.version, "Production")
+            for other in self.versions():
+                if other.version != challenger.version and other.stage == "Production":
+                    self._move(other.version, "Archived")
+            if "challenger" in self._read(challenger.version).aliases:
+                self._client.delete_registered_model_alias(self.name, "challenger")
+        now = self._read(challenger.version)
+        if now.stage != "Production" or "champion" not in now.aliases:
+            raise RegistryError(
+                f"The registry did not confirm version {now.version} as champion (stage {now.stage}, aliases "
+                f"{', '.join(now.aliases) or 'none'}): something else wrote to it. Look at it, and run again."
+            )
+
+    def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        with self._talking(f"tagging version {version.version}"):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(self.name, str(version.version), key, value)
+
+    def _move(self, version: int, stage: Stage) -> None:
+        with warnings.catch_warnings():
+            # stages are deprecated in MLflow's words and what teams' deployments read: we keep both
+            warnings.simplefilter("ignore", FutureWarning)
+            self._client.transition_model_version_stage(self.name, str(version), stage)
+
+    def _read(self, number: int) -> ModelVersion:
+        return next(version for version in self.versions() if version.version == number)
+
+    @contextmanager
+    def _talking(self, doing: str) -> Iterator[None]:
+        with translated(RegistryError, doing):
+            yield
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        return self.store.client()
+
+
+def _version(item: Any, aliases: Mapping[str, str]) -> ModelVersion:
+    tags = dict(item.tags)
+    return ModelVersion(
+        name=str(item.name),
+        version=int(item.version),
+        snapshot_sha256=str(tags.get(SNAPSHOT_TAG, "")),
+        stage=cast(Stage, str(item.current_stage or "None")),
+        aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(item.version))),
+        tags=tags,
+        run=str(item.run_id) if item.run_id else None,
+    )
+
+
+@contextmanager
+def _packed(snapshot: Path) -> Iterator[Path]:
+    """The snapshot as an MLflow model folder."""
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Array, ColSpec, DataType, Schema
+
+    signature = ModelSignature(
+        inputs=Schema(
+            [
+                ColSpec(DataType.long, "n", required=False),
+                ColSpec(DataType.long, "seed", required=False),
+                ColSpec(Array(DataType.double), "z", required=False),
+            ]
+        ),
+        outputs=Schema(
+            [ColSpec(DataType.long, "index"), ColSpec(DataType.long, "seed"), ColSpec(DataType.string, "png")]
+        ),
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        code = Path(temporary) / "code" / "ganops"
+        code.mkdir(parents=True)
+        package = Path(ganops.__file__).parent
+        for name in _SERVED_CODE:
+            source = package / name
+            if source.is_dir():
+                shutil.copytree(source, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, code / name)
+        named = Path(temporary) / "snapshot"  # MLflow keeps a folder under its own name
+        shutil.copytree(snapshot, named)
+        model = Path(temporary) / "model"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*input example.*", category=UserWarning)
+            mlflow.pyfunc.save_model(
+                path=str(model),
+                python_model=str(package / "adapters" / "mlflow_model.py"),
+                artifacts={"snapshot": str(named)},
+                code_paths=[str(code)],
+                signature=signature,
+                # named here because guessing them takes MLflow five seconds
+                pip_requirements=[f"{name}=={metadata.version(name).split('+')[0]}" for name in _SERVED_PACKAGES],
+            )
+        yield model

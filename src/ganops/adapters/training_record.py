@@ -1,0 +1,123 @@
+"""A candidate's MLflow run, written live while its stage trains; the stage itself knows nobody.
+
+The run begins with the first line of `stats.jsonl`: a candidate that DVC skips gets none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, final
+
+from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
+from ganops.adapters.stats_follower import StatsFollower
+from ganops.files import read_json
+from ganops.models.snapshot import load_snapshot
+from ganops.ports import Tracker
+from ganops.workspace import Workspace
+
+OnLine = Callable[[str], None]
+OnStats = Callable[[Mapping[str, Any]], None]
+
+
+@final
+@dataclass
+class ParentRun:
+    """The run that one flow run's candidates lie under; begun by the first of them."""
+
+    tracker: Tracker
+    name: str
+    tags: Mapping[str, str]
+    run: str | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def begun(self) -> str:
+        """Its id; two candidates that begin at once get the same."""
+        with self._lock:
+            if self.run is None:
+                self.run = self.tracker.start(self.name, None, {}, self.tags)
+            return self.run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.run is not None:
+            self.tracker.end(self.run, succeeded=kind is None)
+
+
+@final
+@dataclass(frozen=True)
+class TrainingRecord:
+    """Trains one candidate through the pipeline and records it."""
+
+    workspace: Workspace
+    tracker: Tracker
+    data_version: str
+
+    def train(
+        self, candidate: str, run_stage: Callable[[OnLine], bool], parent: ParentRun, on_line: OnLine, on_stats: OnStats
+    ) -> bool:
+        """Run the stage while following its figures; returns whether it trained."""
+        run: list[str] = []
+
+        def record(stats: Mapping[str, Any]) -> None:
+            if not run:
+                run.append(self._begin(candidate, parent))
+            figures = {key: float(value) for key, value in stats.items() if isinstance(value, int | float)}
+            self.tracker.metrics(run[0], figures, int(stats["images_seen"]))
+            on_stats(stats)
+
+        with StatsFollower(self.workspace.layout.train_dir(candidate) / "stats.jsonl", record) as follower:
+
+            def watch(line: str) -> None:
+                if line.startswith(f"Running stage 'train@{candidate}'"):
+                    follower.begin()
+                on_line(line)
+
+            try:
+                trained = run_stage(watch)
+            except BaseException:
+                for begun in run:
+                    self.tracker.end(begun, succeeded=False)
+                raise
+        for begun in run:
+            self._complete(candidate, begun)
+        return trained
+
+    def known_run(self, candidate: str) -> str:
+        """The run that the candidate's snapshot came of; one is begun for a snapshot trained without Prefect."""
+        snapshot = load_snapshot(self.workspace.layout.snapshot(candidate))
+        found = self.tracker.find(snapshot.sha256)
+        if found is None:
+            found = self._begin(candidate, None)
+            self._complete(candidate, found)
+        return found
+
+    def _begin(self, candidate: str, parent: ParentRun | None) -> str:
+        config = self.workspace.config
+        parameters = {
+            "candidate": candidate,
+            "seed": config.seed,
+            **config.candidate(candidate).model_dump(mode="json"),
+            **{f"train.{key}": value for key, value in config.train.model_dump(mode="json").items()},
+        }
+        dataset = read_json(self.workspace.layout.prepared / "dataset.json")
+        digest = str(dataset["sha256"]["train"])
+        tags = {"ganops.candidate": candidate, "ganops.data.dvc_md5": self.data_version, "ganops.data.sha256": digest}
+        run = self.tracker.start(candidate, parent.begun() if parent else None, parameters, tags)
+        self.tracker.dataset(run, "train", digest, f"data/raw.dvc#{self.data_version}")
+        return run
+
+    def _complete(self, candidate: str, run: str) -> None:
+        layout = self.workspace.layout
+        snapshot = load_snapshot(layout.snapshot(candidate))
+        self.tracker.tag(run, {SNAPSHOT_TAG: snapshot.sha256})
+        train = layout.train_dir(candidate)
+        self.tracker.artifacts(run, [train / "samples"], "samples")
+        self.tracker.artifacts(run, [train / "stats.jsonl", layout.params, layout.root / "dvc.lock"], "")
+        self.tracker.end(run, succeeded=True)

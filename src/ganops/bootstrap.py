@@ -1,0 +1,357 @@
+"""The only place that builds adapters: it reads the environment and imports each vendor lazily."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, Literal, final
+
+from ganops import __version__
+from ganops import workspace as workspaces
+from ganops.adapters.dvc_pipeline import DvcPipeline, require_git
+from ganops.adapters.gx_validator import GxValidator
+from ganops.adapters.mlflow_registry import MlflowRegistry
+from ganops.adapters.mlflow_store import MlflowStore, open_store
+from ganops.adapters.mlflow_tracker import MlflowTracker
+from ganops.adapters.prefect_server import serve, start_server
+from ganops.adapters.training_record import ParentRun, TrainingRecord
+from ganops.errors import FlowError, GanOpsError, UserError
+from ganops.layout import Layout
+from ganops.ports import DataValidator
+from ganops.provenance import code
+from ganops.provenance.journal import Journal
+from ganops.reports.summary import RunSummary
+from ganops.stages.evaluate import require_report
+from ganops.stages.promote import Promotion, promote
+from ganops.stages.register import Registration, register
+from ganops.stages.report import report
+from ganops.workspace import Workspace, exclusive
+
+__all__ = ["App", "ParentRun", "Promotion", "Registration", "RunSummary", "When"]
+
+When = Literal["changed", "always"]
+Log = Callable[[str], None]
+Observer = Callable[[str, int, int, str], None]
+"""Told `(step, done, total, note)` while a flow runs; `total` is 0 while it is unknown."""
+
+
+_PREFECT_STEP = "start Prefect"
+_EXTRAS = {"dvc": "dvc", "great-expectations": "great_expectations", "mlflow": "mlflow", "prefect": "prefect"}
+"""The package's extras and the module that each brings."""
+
+_PROGRESS = re.compile(r"progress (\d+) (\d+) ?(.*)$")
+"""How a stage that nobody watches directly tells how far it is."""
+
+
+def _nobody(step: str, done: int, total: int, note: str) -> None:
+    """Nobody watches."""
+
+
+_observer: Observer = _nobody  # a flow is called by Prefect, which passes plain data only
+
+
+@final
+@dataclass(frozen=True)
+class App:
+    """A workspace with its vendors, each made when it is first used: what a flow calls."""
+
+    workspace: Workspace
+    observe: Observer = _nobody
+    slots: threading.BoundedSemaphore = field(default_factory=threading.BoundedSemaphore)
+    """Places for candidates that train side by side."""
+
+    @property
+    def layout(self) -> Layout:
+        return self.workspace.layout
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        return tuple(self.workspace.config.candidates)
+
+    @property
+    def retries(self) -> int:
+        return self.workspace.config.run.retries
+
+    @cached_property
+    def pipeline(self) -> DvcPipeline:
+        return DvcPipeline(self.layout)
+
+    @cached_property
+    def store(self) -> MlflowStore:
+        return open_store(self.layout, self.workspace.config.model.name, os.environ)
+
+    @cached_property
+    def tracker(self) -> MlflowTracker:
+        return MlflowTracker(self.store)
+
+    @cached_property
+    def registry(self) -> MlflowRegistry:
+        return MlflowRegistry(self.store, self.workspace.config.model.name)
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.layout.journal)
+
+    @cached_property
+    def record(self) -> TrainingRecord:
+        return TrainingRecord(self.workspace, self.tracker, self.pipeline.data_version())
+
+    def parent_run(self, name: str, flow_run: str) -> ParentRun:
+        """The MLflow run that this flow run's candidates will lie under."""
+        tags = {"ganops.flow_run": flow_run, "ganops.git_commit": self.pipeline.git_commit_id() or "none"}
+        return ParentRun(self.tracker, name, tags)
+
+    def run_stage(self, stage: str, log: Log) -> bool:
+        """Run a stage of dvc.yaml if it is stale; returns whether it ran."""
+        self.observe(stage, 0, 0, "")
+        ran = self.pipeline.run(stage, self._listener(stage, log))
+        self.observe(stage, 1, 1, "done")
+        return ran
+
+    def train(self, candidate: str, parent: ParentRun, log: Log) -> bool:
+        """Train a candidate if it is stale, live in MLflow; returns whether it trained."""
+        stage = f"train@{candidate}"
+
+        def run(on_line: Log) -> bool:
+            return self.pipeline.run(stage, on_line)
+
+        def watch(stats: Mapping[str, Any]) -> None:
+            fd = stats.get("fd")
+            if fd is not None:
+                log(f"{candidate}: {stats['kimg']:.0f} of {stats['total_kimg']:.0f} kimg, Fréchet distance {fd:.2f}")
+
+        self.observe(stage, 0, 0, "")
+        trained = self.record.train(candidate, run, parent, self._listener(stage, log), watch)
+        self.observe(stage, 1, 1, "done")
+        return trained
+
+    def evaluate(self, candidate: str, log: Log) -> bool:
+        """Evaluate a candidate if it is stale, and add its scores to its MLflow run."""
+        ran = self.run_stage(f"evaluate@{candidate}", log)
+        if ran:
+            report = require_report(self.layout, candidate)
+            run = self.record.known_run(candidate)
+            self.tracker.metrics(run, report.figures(), 0)
+            self.tracker.artifacts(run, [self.layout.evaluate_dir(candidate) / "report.json"], "evaluate")
+        return ran
+
+    def register(self) -> Registration:
+        """The best candidate becomes the challenger, unless that very snapshot is a version already."""
+        self.observe("register", 0, 0, "")
+        registration = register(self.workspace, self.registry, self.journal, self.record.known_run)
+        self.observe("register", 1, 1, "done")
+        return registration
+
+    def promote(self, registration: Registration) -> Promotion:
+        """The gate's decision on challenger and champion, carried out."""
+        self.observe("promote", 0, 0, "")
+        promotion = promote(
+            self.workspace, self.registry, self.journal, registration.version, partial(self.observe, "promote")
+        )
+        self.observe("promote", 1, 1, "done")
+        return promotion
+
+    def report(
+        self, changed: bool, registration: Registration, promotion: Promotion, failures: Mapping[str, str]
+    ) -> RunSummary:
+        """The run's page; then pointers and journal are committed."""
+        self.observe("report", 0, 0, "")
+        lineage = {
+            "data (DVC md5)": self.pipeline.data_version(),
+            "git commit": self.pipeline.git_commit_id() or "none",
+            "GanOps": __version__,
+        }
+        summary = report(
+            self.workspace, self.registry, self.journal, changed, registration, promotion, failures, lineage
+        )
+        if self.workspace.config.git.commit:
+            self.pipeline.commit(
+                f"Run: {summary.decision.replace('-', ' ')}, {summary.model} version {summary.version}"
+            )
+        self.observe("report", 1, 1, "done")
+        return summary
+
+    def _listener(self, step: str, log: Log) -> Log:
+        """Progress lines of a stage go to the observer, all others to the log."""
+
+        def listen(line: str) -> None:
+            if match := _PROGRESS.match(line):
+                self.observe(step, int(match[1]), int(match[2]), match[3])
+            elif line.strip():
+                log(line)
+
+        return listen
+
+
+def open_app(start: Path, observe: Observer | None = None) -> App:
+    """The workspace at or above `start`, with its code digests fresh."""
+    _require_vendors()
+    found = workspaces.load(workspaces.find(start))
+    workspaces.require_writable(found.layout)
+    code.refresh(found.layout.code)
+    return App(found, observe or _observer, threading.BoundedSemaphore(found.config.run.parallel))
+
+
+def _require_vendors() -> None:
+    missing = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise UserError(
+            f"A workspace needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
+            f"Install with: pip install 'ganops[{','.join(missing)}]'."
+        )
+
+
+@contextmanager
+def running(start: Path, when: When, seed: int | None) -> Iterator[App]:
+    """The workspace, held for one run, with the run's seed in params.yaml; its stages end with the block."""
+    layout = open_app(start).layout
+    with exclusive(layout, "ganops run"):
+        reseed(layout, when, seed)
+        app = open_app(layout.root)
+        app.pipeline.data_version()
+        if app.workspace.config.git.commit:  # so that the commit named in the lineage holds this run's settings
+            app.pipeline.commit("Settings of the next run")
+        app.observe(_PREFECT_STEP, 1, 1, "done")
+        try:
+            yield app
+        finally:
+            app.pipeline.stop()
+
+
+def validator() -> DataValidator:
+    """The judge of data."""
+    return GxValidator()
+
+
+def create_workspace(folder: Path) -> Layout:
+    """`ganops init`: the files of a workspace, git, DVC."""
+    require_git()
+    was_there = folder.exists()
+    layout = Layout(folder.resolve())
+    pipeline = DvcPipeline(layout)
+    try:
+        workspaces.create(folder)
+        pipeline.init()
+        code.refresh(layout.code)
+        pipeline.commit("Begin a GanOps workspace")
+    except GanOpsError:
+        if not was_there:  # half a workspace would look like a whole one to the next command
+            shutil.rmtree(layout.root, ignore_errors=True)
+        raise
+    return layout
+
+
+def reseed(layout: Layout, when: When, seed: int | None) -> None:
+    """A given seed, or a fresh one, is written to params.yaml: a try that is not recorded is not repeatable."""
+    config = workspaces.read_config(layout.params)
+    if seed is None and when == "always":
+        seed = config.seed + 1
+    if seed is not None and seed != config.seed:
+        workspaces.set_seed(layout, seed)
+
+
+# ---------------------------------------------------------------- Prefect
+
+
+def run_flow(layout: Layout, when: When, seed: int | None, observe: Observer) -> dict[str, Any]:
+    """Run the workspace's own `flows/retrain.py` once, in this process.
+
+    Raises:
+        GanOpsError: what the flow ended with; `FlowError` when Prefect itself failed.
+    """
+    # what can be refused is refused at once, not when everything has been started; the flow looks again
+    with exclusive(layout, "ganops run"):
+        DvcPipeline(layout).data_version()
+    prepare_prefect(layout, os.environ)
+    observe(_PREFECT_STEP, 0, 0, "")
+    with _interruptible(), _observed_by(observe):
+        ready = start_server(layout, os.environ, services=False)
+        retrain = _load_flow(layout).retrain
+        ready()
+        try:
+            return dict(retrain(workspace=str(layout.root), when=when, seed=seed))
+        except GanOpsError:
+            raise
+        except Exception as error:  # Prefect raises what a flow raised, and much of its own
+            raise FlowError(f"The flow 'retrain' failed: {' '.join(str(error).split())[:500]}") from error
+
+
+def serve_flow(layout: Layout, cron: str, when: When) -> None:
+    """Serve the flow on a cron schedule until interrupted; a run that is due while one runs is cancelled.
+
+    Without `PREFECT_API_URL` a Prefect server of the workspace's own is started on 127.0.0.1.
+    """
+    prepare_prefect(layout, os.environ)
+    ready = start_server(layout, os.environ, services=True)
+    _load_flow(layout)  # after the server's start, which has to come before Prefect is imported
+    ready()
+    serve(layout, cron, {"workspace": str(layout.root), "when": when})
+
+
+def prepare_prefect(layout: Layout, environment: Mapping[str, str]) -> None:
+    """Prefect's settings are read once, when it is imported: they have to be there before."""
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        # tasks run in this very process and talk to a person through Rich; all of it is in the UI
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_ROOT_LEVEL": "WARNING",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    }
+    if "PREFECT_API_URL" not in environment:
+        defaults["PREFECT_HOME"] = str(layout.state / "prefect")
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _load_flow(layout: Layout) -> ModuleType:
+    path = layout.root / "flows" / "retrain.py"
+    spec = importlib.util.spec_from_file_location("ganops_workspace_retrain", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UserError(f"{path} does not exist. Restore it from git, or copy it from a new `ganops init`.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be loaded: {' '.join(str(error).split())}. Mend it, or restore it.") from None
+    if not callable(getattr(module, "retrain", None)):
+        raise UserError(f"{path} defines no flow named 'retrain'. Mend it, or restore it from git.")
+    return module
+
+
+@contextmanager
+def _observed_by(observer: Observer) -> Iterator[None]:
+    global _observer
+    before, _observer = _observer, observer
+    try:
+        yield
+    finally:
+        _observer = before
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C, so that stages are stopped and locks let go."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

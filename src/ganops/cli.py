@@ -1,0 +1,226 @@
+"""The command line: one verb per line, no logic. Exit codes: 0 done, 1 failed, 2 wrong use, 3 data refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ganops import __version__
+from ganops.errors import GanOpsError
+
+app = typer.Typer(
+    help="Retrain image generators on a schedule; promote only a provably better one.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data = typer.Typer(help="The images that a workspace trains on.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+_STOPPED = 130
+"""What a shell calls a program that Ctrl-C has ended."""
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON (schema in docs/cli.md).")]
+CandidateArgument = Annotated[str, typer.Argument(help="A candidate of params.yaml.")]
+WhenOption = Annotated[
+    Literal["changed", "always"],
+    typer.Option(help="changed: train what new data or settings make stale; always: train anew with a fresh seed."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ganops {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", "-w", help="The workspace; else found from the working directory upward."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001  # its callback answers
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Retrain image generators on a schedule; promote only a provably better one."""
+    context.obj = workspace or Path.cwd()
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The folder to make the workspace in.")]) -> None:
+    """Make a workspace: params.yaml, dvc.yaml, flows, git, DVC."""
+    from ganops import commands
+
+    commands.init(folder)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="The folder to make the demo in.")] = Path("demo"),
+    json: JsonFlag = False,
+) -> None:
+    """The whole path on scikit-learn's digits, in about four minutes."""
+    from ganops import commands
+
+    commands.demo(folder, json)
+
+
+@data.command("add")
+def data_add(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="digits, fashion-mnist, or a path: image folder, IDX or CIFAR-10 binary folder, zip, tar, parquet."
+        ),
+    ],
+    json: JsonFlag = False,
+) -> None:
+    """Add images; what is there already is dropped by sha256."""
+    from ganops import commands
+
+    commands.data_add(context.obj, source, json)
+
+
+@data.command("show")
+def data_show(
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the contact sheet goes (PNG).")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Counts, sizes, modes and labels; and a contact sheet."""
+    from ganops import commands
+
+    commands.data_show(context.obj, output, json)
+
+
+@app.command()
+def validate(context: typer.Context) -> None:
+    """Stage: Great Expectations' verdict on the raw images."""
+    from ganops import commands
+
+    commands.validate(context.obj)
+
+
+@app.command()
+def prepare(context: typer.Context) -> None:
+    """Stage: decode, resize, crop and split the accepted images."""
+    from ganops import commands
+
+    commands.prepare(context.obj)
+
+
+@app.command()
+def reference(context: typer.Context) -> None:
+    """Stage: the pinned extractor and the features of each split."""
+    from ganops import commands
+
+    commands.reference(context.obj)
+
+
+@app.command()
+def train(context: typer.Context, candidate: CandidateArgument) -> None:
+    """Stage: train one candidate to its best snapshot, or go on where it was stopped."""
+    from ganops import commands
+
+    commands.train(context.obj, candidate)
+
+
+@app.command()
+def evaluate(context: typer.Context, candidate: CandidateArgument) -> None:
+    """Stage: one candidate's scores on the select split."""
+    from ganops import commands
+
+    commands.evaluate(context.obj, candidate)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    when: WhenOption = "changed",
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**31 - 1, help="Write this training seed to params.yaml.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """The whole flow, once: validate, train, evaluate, register, promote if better."""
+    from ganops import commands
+
+    commands.run(context.obj, when, seed, json)
+
+
+@app.command()
+def schedule(
+    context: typer.Context,
+    cron: Annotated[str, typer.Option(help="When, in cron's five fields.")] = "0 2 * * *",
+    when: WhenOption = "changed",
+) -> None:
+    """Serve the flow on this machine, on a schedule, one run at a time, until stopped."""
+    from ganops import commands
+
+    commands.schedule(context.obj, cron, when)
+
+
+@app.command()
+def status(context: typer.Context, json: JsonFlag = False) -> None:
+    """The model's versions, their stages and scores, and what is stale."""
+    from ganops import commands
+
+    commands.status(context.obj, json)
+
+
+@app.command()
+def history(context: typer.Context, json: JsonFlag = False) -> None:
+    """What was registered, promoted and kept, when and why."""
+    from ganops import commands
+
+    commands.history(context.obj, json)
+
+
+@app.command()
+def sample(
+    context: typer.Context,
+    stage: Annotated[str, typer.Option(help="The registry stage to take the model from.")] = "Production",
+    version: Annotated[int | None, typer.Option(help="A version instead of a stage.")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many images.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the grid goes (PNG).")] = Path("grid.png"),
+    json: JsonFlag = False,
+) -> None:
+    """A grid of images from a registered model."""
+    from ganops import commands
+
+    commands.sample(context.obj, stage, version, count, seed, output, json)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one paragraph, never a traceback."""
+    try:
+        app()
+    except SystemExit as ending:
+        if ending.code == _STOPPED:
+            print("stopped: what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        raise
+    except GanOpsError as error:
+        # in the pipeline the class travels too, so that the flow can raise the same error
+        kind = f" {type(error).__name__}" if "GANOPS_IN_PIPELINE" in os.environ else ""
+        print(f"error{kind}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:  # a full disk, a name too long: nobody's mistake in the code
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

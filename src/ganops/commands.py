@@ -1,0 +1,362 @@
+"""What each verb of the command line does: asks `bootstrap` for what it needs, prints what comes back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as jsonlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ganops import bootstrap
+from ganops.bootstrap import App, When
+from ganops.errors import UnknownName, UserError, WorkspaceError
+from ganops.layout import Layout
+from ganops.ports import ModelVersion
+from ganops.process import die_with_parent
+from ganops.progress import Progress
+from ganops.reports.summary import RunSummary
+from ganops.reports.terminal import Steps, errors_console, print_rows, print_summary, results_console
+from ganops.workspace import Workspace, edit_params, exclusive, find, load, require_writable
+
+DEMO_PARAMS: Mapping[str, Any] = {
+    "train.evaluate_every_kimg": 40,
+    "candidates.dcgan.kimg": 400,
+    "candidates.dcgan.generator_lr": 2e-4,
+    "candidates.dcgan.discriminator_lr": 2e-4,
+    "candidates.lite.kimg": 240,
+    "candidates.lite.gamma": 0.3,
+    "candidates.lite.generator_lr": 1e-3,
+    "candidates.lite.width": 32,
+    "candidates.lite.ema_half_life_kimg": 8,
+}
+"""What the demo changes in a new workspace's params.yaml: digits are small, and so is the budget."""
+
+
+def init(folder: Path) -> None:
+    layout = bootstrap.create_workspace(folder)
+    _say(
+        f"Made a workspace in {layout.root}. Next: `cd {folder}`, `ganops data add SOURCE`, `ganops run`. "
+        "What can be changed is in params.yaml."
+    )
+
+
+def demo(folder: Path, json: bool) -> None:
+    layout = Layout(folder.resolve())
+    if not layout.params.exists():
+        layout = bootstrap.create_workspace(folder)
+        edit_params(layout, DEMO_PARAMS)
+    data_add(layout.root, "digits", json=False, quiet=json)
+    run(layout.root, "changed", None, json, cd=folder)
+
+
+# ---------------------------------------------------------------- data
+
+
+def data_add(start: Path, source: str, json: bool, quiet: bool = False) -> None:
+    from ganops.data import raw_store
+    from ganops.data.sources import open_source
+
+    app = bootstrap.open_app(start)
+    opened = open_source(source)
+    app.pipeline.require_repository()
+    pointer = app.layout.raw.with_suffix(".dvc")
+    if pointer.exists() and not any(app.layout.raw.glob("*.parquet")):
+        raise WorkspaceError(
+            f"{pointer} names images, but {app.layout.raw} holds none: adding now would replace them. "
+            "Run `dvc checkout data/raw` (or `dvc pull`) first."
+        )
+    with exclusive(app.layout, "ganops data add"), _bar(f"add {Path(source).name}") as progress:
+        report = raw_store.add(app.layout, opened, progress)
+        app.pipeline.add(app.layout.raw)
+        if app.workspace.config.git.commit:
+            app.pipeline.commit(f"Add {report.taken} images from {report.source}")
+    if json:
+        _print_json(dataclasses.asdict(report))
+    elif not quiet:
+        _print_addition(report)
+
+
+def _print_addition(report: Any) -> None:
+    _say(
+        f"Took {report.taken} images from {report.source}; {report.duplicates} were there already; "
+        f"{report.refused_count} refused."
+    )
+    for what, counts in {
+        "sizes (width x height)": report.sizes,
+        "modes": report.modes,
+        "labels": report.labels,
+        "splits": report.splits,
+    }.items():
+        if counts:
+            _say(f"  {what}: " + _counted(counts))
+    if len(report.sizes) > 1:
+        _say("  The sizes differ: set data.image_size in params.yaml, as [height, width].")
+    for refusal in report.refused[:10]:
+        _say(f"  refused {refusal.path}: {refusal.reason}")
+    if report.refused_count > 10:
+        _say(f"  … and {report.refused_count - 10} more")
+
+
+def data_show(start: Path, output: Path | None, json: bool) -> None:
+    from ganops.data.show import choose, summarise
+    from ganops.reports.grid import SheetRow, write_contact_sheet
+
+    layout = bootstrap.open_app(start).layout
+    summary = summarise(layout.raw)
+    sheet = output or layout.reports / "contact-sheet.png"
+    rows = [SheetRow(sample.label or "", sample.images_u8) for sample in choose(layout.raw)]
+    with _writing(sheet):
+        write_contact_sheet(sheet, rows)
+    if json:
+        _print_json({**dataclasses.asdict(summary), "contact_sheet": str(sheet)})
+        return
+    _say(f"{summary.images} images, {summary.stored_bytes / 1e6:.1f} MB in {summary.shards} shards")
+    labels = {**summary.labels, **({"(none)": summary.unlabelled} if summary.unlabelled else {})}
+    tables = {
+        "sources": summary.sources,
+        "sizes (width x height)": summary.sizes,
+        "modes": summary.modes,
+        "labels": labels,
+        "splits": summary.splits,
+    }
+    for what, counts in tables.items():
+        if counts:
+            _say(f"  {what}: " + _counted(counts))
+    _say(f"  mean brightness {summary.mean_brightness:.1f}, mean contrast {summary.mean_contrast:.1f} (grey levels)")
+    _say(f"  contact sheet: {sheet}")
+
+
+# ---------------------------------------------------------------- the stages of dvc.yaml
+
+
+def validate(start: Path) -> None:
+    from ganops.stages.validate import validate as stage
+
+    workspace = _stage_workspace(start)
+    with _bar("validate") as progress:
+        report = stage(workspace.layout, workspace.config, bootstrap.validator(), progress)
+    _say(f"validate: {report.accepted} of {report.images} images accepted")
+    for rule in report.warnings:
+        _say(f"validate: warning: {rule.rule}: {rule.observed}, expected {rule.expected}")
+
+
+def prepare(start: Path) -> None:
+    from ganops.stages.prepare import prepare as stage
+
+    workspace = _stage_workspace(start)
+    with _bar("prepare") as progress:
+        dataset = stage(workspace.layout, workspace.config, progress)
+    channels, height, width = dataset.image_shape
+    _say(f"prepare: {_counted(dataset.counts)}; {height}x{width} pixels, {channels} channel{'s' * (channels > 1)}")
+
+
+def reference(start: Path) -> None:
+    from ganops.stages.reference import reference as stage
+
+    workspace = _stage_workspace(start)
+    with _bar("reference") as progress:
+        report = stage(workspace.layout, workspace.config, progress)
+    _say(
+        f"reference: {report.extractor}@{report.extractor_sha256[:8]}, held-out accuracy {report.accuracy:.3f}, "
+        f"{report.dim} features; real images score {report.floor:.2f}"
+    )
+
+
+def train(start: Path, candidate: str) -> None:
+    from ganops.provenance.code import code_digest
+    from ganops.stages.train import train as stage
+
+    workspace = _stage_workspace(start)
+    workspace.config.candidate(candidate)
+    with _bar(f"train {candidate}") as progress:
+        report = stage(workspace.layout, workspace.config, candidate, code_digest("train"), progress)
+    distance = "not measured" if report.fd is None else f"{report.fd:.2f}"
+    _say(f"train: {candidate}: best snapshot at {report.best_images_seen} images, Fréchet distance {distance}")
+    for note in report.notes:
+        _say(f"train: {note}")
+
+
+def evaluate(start: Path, candidate: str) -> None:
+    from ganops.stages.evaluate import evaluate as stage
+
+    workspace = _stage_workspace(start)
+    workspace.config.candidate(candidate)
+    with _bar(f"evaluate {candidate}") as progress:
+        report = stage(workspace.layout, workspace.config, candidate, progress)
+    fd = report.fd_star
+    _say(f"evaluate: {candidate}: {report.score_name} {fd.value:.2f} (95 % {fd.low:.2f} to {fd.high:.2f})")
+
+
+def _stage_workspace(start: Path) -> Workspace:
+    if "GANOPS_IN_PIPELINE" in os.environ:
+        die_with_parent()
+    # without refreshing the code digests: a stage must not change what DVC has just looked at
+    layout = find(start)
+    require_writable(layout)
+    return load(layout)
+
+
+# ---------------------------------------------------------------- the flow
+
+
+def run(start: Path, when: When, seed: int | None, json: bool, cd: Path | None = None) -> None:
+    layout = bootstrap.open_app(start).layout
+    steps = Steps(errors_console())
+    with steps.showing():
+        outcome = bootstrap.run_flow(layout, when, seed, steps.observe)
+    if json:
+        _print_json(outcome)
+        return
+    print_summary(results_console(), RunSummary.from_json(outcome), _where_to_look(layout, outcome, cd))
+
+
+def _where_to_look(layout: Layout, outcome: Mapping[str, Any], cd: Path | None) -> dict[str, str]:
+    enter = f"cd {cd} && " if cd else ""
+    looks = {"report": outcome["report"]}
+    looks |= {f"grid {name}": path for name, path in outcome["grids"].items()}
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        looks["MLflow"] = f"{enter}mlflow server --backend-store-uri sqlite:///.ganops/mlflow/mlflow.db"
+    if "PREFECT_HOME" in os.environ and os.environ["PREFECT_HOME"].startswith(str(layout.root)):
+        looks["Prefect"] = f"{enter}PREFECT_HOME=.ganops/prefect prefect server start"
+    looks["more images"] = f"{enter}ganops sample --stage Production -n 64 --seed 0 -o grid.png"
+    return looks
+
+
+def schedule(start: Path, cron: str, when: When) -> None:
+    layout = bootstrap.open_app(start).layout
+    _say(f"Serving the flow of {layout.root} at '{cron}', when {when}. Stop with Ctrl-C.")
+    bootstrap.serve_flow(layout, cron, when)
+
+
+# ---------------------------------------------------------------- what there is
+
+
+def status(start: Path, json: bool) -> None:
+    app = bootstrap.open_app(start)
+    versions = [_version_row(app, version) for version in app.registry.versions()]
+    stale = sorted(app.pipeline.changed())
+    if json:
+        _print_json({"model": app.workspace.config.model.name, "versions": versions, "stale": stale})
+        return
+    rows = [
+        {**row, "aliases": ", ".join(row["aliases"]), "fd": None if row["fd"] is None else f"{row['fd']:.2f}"}
+        for row in versions
+    ]
+    print_rows(
+        results_console(),
+        rows,
+        f"Model {app.workspace.config.model.name}",
+        "No version yet. `ganops run` makes the first.",
+    )
+    _say("Stale: " + (", ".join(stale) if stale else "nothing, every stage is up to date"))
+
+
+def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
+    events = [entry.event for entry in app.journal.entries() if entry.version == version.version]
+    decisions = [event for event in events if event != "registered"]
+    fd = version.tags.get("ganops.fd")
+    return {
+        "version": version.version,
+        "stage": version.stage,
+        "aliases": list(version.aliases),
+        "candidate": version.tags.get("ganops.candidate"),
+        "fd": float(fd) if fd else None,
+        "decision": decisions[-1] if decisions else None,
+    }
+
+
+def history(start: Path, json: bool) -> None:
+    entries = bootstrap.open_app(start).journal.entries()
+    events = [
+        {"time": entry.time, "event": entry.event, "version": entry.version, "reason": entry.reason}
+        for entry in entries
+    ]
+    if json:
+        _print_json({"events": events})
+        return
+    print_rows(results_console(), events, "History, oldest first", "Nothing has happened yet. `ganops run` begins.")
+
+
+def sample(start: Path, stage: str, version: int | None, count: int, seed: int, output: Path, json: bool) -> None:
+    import numpy as np
+
+    from ganops.models.sampling import generate
+    from ganops.models.snapshot import load_snapshot
+    from ganops.reports.grid import write_grid
+
+    app = bootstrap.open_app(start)
+    chosen = _chosen(app, stage, version)
+    with tempfile.TemporaryDirectory() as folder, _writing(output):
+        snapshot = load_snapshot(app.registry.download(chosen, Path(folder)))
+        images_u8 = np.concatenate([batch.numpy() for batch in generate(snapshot.generator, count, seed)])
+        write_grid(output, images_u8)
+    if json:
+        where = str(output.resolve())
+        _print_json({"version": chosen.version, "stage": chosen.stage, "n": count, "seed": seed, "output": where})
+    else:
+        _say(f"Wrote {count} images of version {chosen.version} ({chosen.stage}), seed {seed}, to {output}")
+
+
+def _chosen(app: App, stage: str, version: int | None) -> ModelVersion:
+    versions = app.registry.versions()
+    if version is not None:
+        found = [item for item in versions if item.version == version]
+    else:
+        found = [item for item in versions if item.stage.lower() == stage.lower()]
+    if not found:
+        what = f"version {version}" if version is not None else f"version in stage '{stage}'"
+        there = ", ".join(f"{item.version} ({item.stage})" for item in versions) or "none"
+        raise UnknownName(f"The model {app.registry.name} has no {what}. Versions there are: {there}.")
+    return found[0]
+
+
+# ---------------------------------------------------------------- printing
+
+
+@contextmanager
+def _bar(step: str) -> Iterator[Progress]:
+    """A bar for a person, lines that the flow understands inside the pipeline."""
+    if "GANOPS_IN_PIPELINE" in os.environ:
+        yield _report_line
+        return
+    steps = Steps(errors_console())
+    with steps.showing():
+        yield lambda done, total, note: steps.observe(step, done, total, note)
+
+
+_last_line = 0.0
+
+
+def _report_line(done: int, total: int, note: str) -> None:
+    """`progress DONE TOTAL NOTE`, at most twice a second; a stage whose flow was killed ends at its next line."""
+    global _last_line
+    import time
+
+    if (now := time.monotonic()) - _last_line >= 0.5 or done >= total > 0:
+        _last_line = now
+        print(f"progress {done} {total} {note}", flush=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}. Choose another file with -o.") from None
+
+
+def _counted(counts: Mapping[Any, int]) -> str:
+    shown = [f"{name} {number}" for name, number in list(counts.items())[:12]]
+    return ", ".join(shown) + (f", … ({len(counts)} in all)" if len(counts) > 12 else "")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    print(jsonlib.dumps(value, indent=2, default=str, allow_nan=False))

@@ -1,0 +1,314 @@
+"""The configuration: one frozen, typed class per section of `params.yaml`.
+
+`parse(mapping)` is the only way in. Every mistake becomes one `ConfigError` that names
+the field, the value and what is allowed; an unknown key names the nearest right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from ganops.errors import ConfigError, UnknownName
+
+Severity = Literal["critical", "warning"]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+def _plain_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
+        raise ValueError("must start with a letter and hold only letters, digits, - and _")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain_name)]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=False)
+
+
+# ---------------------------------------------------------------- data and its validation
+
+
+class SplitConfig(Section):
+    """How images are divided; see `data.split.split_of`."""
+
+    by: Literal["hash", "source"] = "hash"
+    seed: Seed = 0
+    select: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    test: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+
+
+class DataConfig(Section):
+    """What an image looks like once it is prepared."""
+
+    image_size: tuple[Annotated[int, Field(ge=8, le=128)], Annotated[int, Field(ge=8, le=128)]] | None = None
+    """[height, width] in pixels; null keeps the images' own size, which must then be one."""
+    channels: Literal[1, 3] | None = None
+    """1 (grey), 3 (RGB) or null: as most of the images are."""
+    split: SplitConfig = SplitConfig()
+
+
+class Rule(Section):
+    """One expectation. `critical` blocks the flow, `warning` is recorded."""
+
+    severity: Severity = "critical"
+
+
+class RowRule(Rule):
+    """An expectation on every image, of which a share `mostly` has to meet it."""
+
+    mostly: Fraction = 1.0
+
+
+class ImageCountRule(Rule):
+    min: PositiveInt = 500
+
+
+class SizeRule(RowRule):
+    min: tuple[PositiveInt, PositiveInt] = (8, 8)
+    max: tuple[PositiveInt, PositiveInt] = (4096, 4096)
+
+
+class ModeRule(RowRule):
+    allowed: tuple[str, ...] = ("1", "L", "P", "RGB", "RGBA")
+
+
+class LabelBalanceRule(Rule):
+    """Share of the rarest and of the most frequent label; says nothing of unlabelled data."""
+
+    severity: Severity = "warning"
+    min_share: Fraction = 0.01
+    max_share: Fraction = 0.9
+
+
+class BandRule(RowRule):
+    """A band, in grey levels 0-255, that a statistic of each image has to lie in."""
+
+    severity: Severity = "warning"
+    mostly: Fraction = 0.99
+    min: Annotated[float, Field(ge=0, le=255)] = 1.0
+    max: Annotated[float, Field(ge=0, le=255)] = 254.0
+
+
+class ValidateConfig(Section):
+    """The expectations on the raw images, judged by Great Expectations."""
+
+    image_count: ImageCountRule = ImageCountRule()
+    decodable: RowRule = RowRule()
+    unique: Rule = Rule()
+    size: SizeRule = SizeRule()
+    mode: ModeRule = ModeRule()
+    label_balance: LabelBalanceRule = LabelBalanceRule()
+    brightness: BandRule = BandRule()
+    contrast: BandRule = BandRule(min=1.0, max=128.0)
+    not_constant: RowRule = RowRule()
+
+
+# ---------------------------------------------------------------- measuring
+
+
+class ReferenceConfig(Section):
+    """The pinned extractor that generators are judged by, and its reference features."""
+
+    extractor: Literal["classifier"] = "classifier"
+    seed: Seed = 0
+    features: Annotated[int, Field(ge=8, le=2048)] = 128
+    """Width of the feature layer; a pinned PCA reduces it where a split has under 10 images per dimension."""
+    epochs: PositiveInt = 4
+    batch_size: Annotated[int, Field(ge=8)] = 128
+    min_accuracy: Fraction = 0.7
+    """Held-out accuracy under which the extractor is refused as a judge."""
+
+
+class EvaluateConfig(Section):
+    """How a candidate is measured on `select`."""
+
+    num_images: Annotated[int, Field(ge=100)] = 10_000
+    seed: Seed = 0
+
+
+# ---------------------------------------------------------------- training
+
+Family = Literal["dcgan", "lite"]
+Objective = Literal["non_saturating", "relativistic"]
+FAMILIES: tuple[str, ...] = get_args(Family)
+OBJECTIVES: tuple[str, ...] = get_args(Objective)
+
+
+class TrainConfig(Section):
+    """What all candidates share. Lengths are in kimg: thousands of real images shown."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    batch_size: Annotated[int, Field(ge=2, le=8192)] = 64
+    evaluate_every_kimg: PositiveFloat = 50.0
+    evaluate_images: Annotated[int, Field(ge=100)] = 2000
+    checkpoint_every_kimg: PositiveFloat = 25.0
+
+
+class CandidateConfig(Section):
+    """One candidate: a network family, an objective and its optimiser."""
+
+    family: Family
+    objective: Objective
+    kimg: PositiveFloat = 1000.0
+    gamma: NonNegativeFloat = 0.0
+    """Weight of the R1 and R2 gradient penalties; 0 turns them off."""
+    generator_lr: PositiveFloat = 1e-3
+    discriminator_lr: PositiveFloat = 1e-3
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    z_dim: Annotated[int, Field(ge=2, le=1024)] = 64
+    width: Annotated[int, Field(ge=4, le=1024)] = 32
+    """Channels of the finest feature maps; coarser ones have up to eight times as many."""
+    ema_half_life_kimg: NonNegativeFloat = 10.0
+    instance_noise: NonNegativeFloat = 0.0
+    """Deviation of the noise that blurs what the discriminator sees, falling to 0 at the end; images span 2."""
+    promotable: bool = True
+
+    @model_validator(mode="after")
+    def _no_gradient_penalty_through_batch_norm(self) -> Self:
+        if self.family == "dcgan" and self.gamma > 0:
+            raise ValueError(
+                "gamma must be 0 with family dcgan: its discriminator has batch norm, which mixes the images "
+                "of a batch, so a per-image gradient penalty is undefined; use family lite"
+            )
+        return self
+
+
+# ---------------------------------------------------------------- the gate and the rest
+
+
+class FirstPromotionConfig(Section):
+    """With no champion to beat, an absolute bound decides."""
+
+    max_fd: PositiveFloat = 50.0
+
+
+class GuardConfig(Section):
+    """A non-inferiority margin: the challenger may be worse by less than this."""
+
+    margin: NonNegativeFloat
+    enabled: bool = True
+
+
+class GuardsConfig(Section):
+    """Each has a veto."""
+
+    kernel_distance: GuardConfig = GuardConfig(margin=0.01)
+    """In units of the reference's spread: 0 is the reference itself, 1 is one and the same real image for ever."""
+    coverage: GuardConfig = GuardConfig(margin=0.1)
+    recall: GuardConfig = GuardConfig(margin=0.1)
+    class_coverage: GuardConfig = GuardConfig(margin=0.1)
+    memorisation: GuardConfig = GuardConfig(margin=0.1)
+    """Not a margin to the champion but an absolute alarm, on the first promotion too."""
+
+
+class GateConfig(Section):
+    """The promotion policy; see `gate.decide`."""
+
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.05
+    min_improvement: NonNegativeFloat = 0.0
+    num_images: Annotated[int, Field(ge=100)] = 10_000
+    first: FirstPromotionConfig = FirstPromotionConfig()
+    guards: GuardsConfig = GuardsConfig()
+
+
+class ModelConfig(Section):
+    name: Name = "generator"
+    """The registered model's name in MLflow."""
+
+
+class RunConfig(Section):
+    parallel: Annotated[int, Field(ge=1, le=64)] = 2
+    """Candidates trained side by side."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    """Retries of a step that a passing fault (a killed process, a busy server) may have ended."""
+
+
+class GitConfig(Section):
+    commit: bool = True
+    """Commit pointers, lock file and journal after `data add` and after a run."""
+
+
+class Config(Section):
+    """The whole of `params.yaml`."""
+
+    model: ModelConfig = ModelConfig()
+    seed: Seed = 0
+    data: DataConfig = DataConfig()
+    validation: ValidateConfig = ValidateConfig()
+    reference: ReferenceConfig = ReferenceConfig()
+    train: TrainConfig = TrainConfig()
+    candidates: Annotated[dict[Name, CandidateConfig], Field(min_length=1)]
+    evaluate: EvaluateConfig = EvaluateConfig()
+    gate: GateConfig = GateConfig()
+    run: RunConfig = RunConfig()
+    git: GitConfig = GitConfig()
+
+    def candidate(self, name: str) -> CandidateConfig:
+        """The candidate of that name; `UnknownName` lists those that exist."""
+        if name not in self.candidates:
+            raise UnknownName(
+                f"There is no candidate '{name}' in params.yaml{_nearest(name, self.candidates)}. "
+                f"Candidates: {', '.join(self.candidates)}."
+            )
+        return self.candidates[name]
+
+
+# ---------------------------------------------------------------- reading it
+
+
+def parse(mapping: Mapping[str, Any], where: str = "params.yaml") -> Config:
+    """A checked `Config` from plain data.
+
+    Raises:
+        ConfigError: one paragraph that names every wrong field, its value and what is allowed.
+    """
+    try:
+        return Config.model_validate(mapping)
+    except ValidationError as error:
+        complaints = "; ".join(_complaint(detail) for detail in error.errors())
+        raise ConfigError(f"{where} cannot be used: {complaints}.") from None
+
+
+def _complaint(detail: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = list(_known_keys(detail["loc"][:-1]))
+        return f"unknown key '{path}'{_nearest(str(detail['loc'][-1]), known)} (known here: {', '.join(known)})"
+    if detail["type"] == "missing":
+        return f"'{path}' is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"'{path}' is {detail['input']!r}, but {message[0].lower() + message[1:]}"
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> Iterator[str]:
+    """The keys that the section at `loc` allows."""
+    section: type[BaseModel] = Config
+    for part in loc:
+        if section is Config and part == "candidates":
+            section = CandidateConfig
+        elif part in section.model_fields:
+            annotation = section.model_fields[str(part)].annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                section = annotation
+    yield from section.model_fields
+
+
+def _nearest(word: str, known: Any) -> str:
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f", did you mean '{match[0]}'?" if match else ""

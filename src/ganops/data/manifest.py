@@ -1,0 +1,157 @@
+"""The raw store, read: facts without image bytes, images one by one, and both checked against each other.
+
+The store is `data/raw/images-00000.parquet` and so on. A row's number counts through all shards in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ganops.data.facts import FACT_NAMES, measure
+from ganops.data.pixels import Undecodable
+from ganops.errors import SourceRefused, UserError
+from ganops.files import sha256_bytes
+from ganops.progress import Progress, silent
+
+IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+FACTS = pa.schema(
+    [
+        pa.field("label", pa.string()),
+        pa.field("sha256", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("mode", pa.string()),
+        pa.field("brightness", pa.float32()),
+        pa.field("contrast", pa.float32()),
+        pa.field("constant", pa.bool_()),
+    ]
+)
+"""Facts of one image as stored beside it; see `ImageFacts` for units."""
+MANIFEST = pa.schema([pa.field("path", pa.string()), *FACTS])
+"""One row an image, without its bytes."""
+CHECKED = MANIFEST.append(pa.field("decodable", pa.bool_()))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One image of the store."""
+
+    row: int
+    data: bytes
+    """Encoded, as it was added."""
+
+
+def shards(raw: Path) -> list[Path]:
+    """The shards of the store in order; none if there is no store yet."""
+    return sorted(raw.glob("images-*.parquet"))
+
+
+def read_manifest(raw: Path) -> pa.Table:
+    """The facts recorded of every image, schema `MANIFEST`; reads no image bytes.
+
+    Raises:
+        UserError: there is no store; says how to make one.
+        SourceRefused: a shard is damaged or was written by something else.
+    """
+    return pa.concat_tables([_facts(path) for path in _existing(raw)])
+
+
+def iterate(raw: Path, rows: Set[int] | None = None) -> Iterator[StoredImage]:
+    """The stored images in order, one row group in memory at a time; with `rows`, only those."""
+    first = 0
+    for path in _existing(raw):
+        file = _opened(path)
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if rows is None or any(row in rows for row in range(first, first + count)):
+                images = _image_bytes(path, file, group)
+                for offset in range(count):
+                    if rows is None or first + offset in rows:
+                        yield StoredImage(first + offset, images[offset].as_py() or b"")
+            first += count
+
+
+def check(raw: Path, progress: Progress = silent) -> pa.Table:
+    """The manifest as the stored bytes themselves give it, schema `CHECKED`.
+
+    Every image is hashed, decoded and measured again. `decodable` is false where the bytes are no longer an image
+    or no longer those that were added; facts that cannot be had are then null, and `sha256` is that of the bytes.
+    """
+    recorded = read_manifest(raw)
+    recorded_digests = recorded.column("sha256").to_pylist()
+    columns: dict[str, list[Any]] = {field.name: [] for field in CHECKED}
+    for image in iterate(raw):
+        facts, digest = _measured(image.data)
+        for name, value in facts.items():
+            columns[name].append(value)
+        columns["decodable"].append(facts["mode"] is not None and digest == recorded_digests[image.row])
+        if image.row % 500 == 0:
+            progress(image.row, recorded.num_rows, "checking images")
+    progress(recorded.num_rows, recorded.num_rows, "checking images")
+    for name in ("path", "label", "split", "source"):
+        columns[name] = recorded.column(name)
+    return pa.table(columns, schema=CHECKED)
+
+
+def _measured(data: bytes) -> tuple[dict[str, Any], str]:
+    try:
+        facts = measure(data)
+    except Undecodable:
+        digest = sha256_bytes(data)
+        return dict.fromkeys(FACT_NAMES) | {"sha256": digest}, digest
+    return facts.as_dict(), facts.sha256
+
+
+def _existing(raw: Path) -> list[Path]:
+    found = shards(raw)
+    if not found:
+        raise UserError(
+            f"There are no images in {raw} yet: run `ganops data add SOURCE` "
+            "(or `dvc pull`, if a teammate added them and only the pointers came with git)."
+        )
+    return found
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+    missing = {"image", *FACTS.names} - set(file.schema_arrow.names)
+    if missing:
+        raise SourceRefused(
+            f"{path} was not written by `ganops data add`: it lacks {', '.join(sorted(missing))}. "
+            "Move it elsewhere and add it as a source."
+        )
+    return file
+
+
+def _facts(path: Path) -> pa.Table:
+    try:
+        table = _opened(path).read(columns=["image.path", *FACTS.names])
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+    paths = pa.chunked_array([chunk.field("path") for chunk in table.column("image").chunks], pa.string())
+    return pa.table([paths, *(table.column(name) for name in FACTS.names)], schema=MANIFEST)
+
+
+def _image_bytes(path: Path, file: pq.ParquetFile, group: int) -> pa.Array:
+    try:
+        column = file.read_row_group(group, columns=["image.bytes"]).column("image")
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+    return column.combine_chunks().field("bytes")
+
+
+def _damaged(path: Path, error: Exception) -> SourceRefused:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return SourceRefused(f"{path} is damaged ({reason}). Restore it with `dvc checkout data/raw`, or add it again.")

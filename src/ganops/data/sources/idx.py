@@ -1,0 +1,162 @@
+"""The IDX format of MNIST and its kin: bare pixels behind a small header, gzipped or not.
+
+Format (LeCun, http://yann.lecun.com/exdb/mnist): 0, 0, type (8 = unsigned byte), number of dimensions, then one
+big-endian uint32 per dimension, then the values.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, final
+
+import numpy as np
+
+from ganops.data.pixels import MAX_PIXELS, encode_png
+from ganops.data.sources.base import RawImage, Refusal
+from ganops.errors import SourceRefused
+
+_IMAGES = re.compile(r"(?P<prefix>.*?)images[-.]idx3-ubyte(\.gz)?$")
+_LABELS = re.compile(r"(?P<prefix>.*?)labels[-.]idx1-ubyte(\.gz)?$")
+
+
+@final
+@dataclass(frozen=True)
+class _Pair:
+    """An images file, the labels file that belongs to it, and what their headers say."""
+
+    images: Path
+    labels: Path | None
+    split: str | None
+    count: int
+    height: int
+    width: int
+
+
+@final
+class IdxFolder:
+    """A folder such as MNIST's: `train-` and `t10k-` (or `test-`) files keep the source's split.
+
+    Raises:
+        SourceRefused: on opening, for a wrong header or a labels file of another length than its images;
+            on iteration, for truncated or overlong files.
+    """
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        self.name = name or folder.resolve().name
+        self._pairs = _pairs(folder)
+        self.expected = sum(pair.count for pair in self._pairs)
+
+    @staticmethod
+    def recognises(folder: Path) -> bool:
+        """Whether a folder holds IDX image files."""
+        return any(_IMAGES.match(path.name) for path in folder.iterdir())
+
+    def __iter__(self) -> Iterator[RawImage | Refusal]:
+        for pair in self._pairs:
+            yield from _read_pair(pair)
+
+
+def _pairs(folder: Path) -> list[_Pair]:
+    images, labels = _by_prefix(folder, _IMAGES), _by_prefix(folder, _LABELS)
+    unlabelled = [path for prefix, path in images.items() if prefix not in labels]
+    if labels and unlabelled:
+        raise SourceRefused(
+            f"{unlabelled[0]} has no labels file beside it, though other images in the folder do. "
+            "Add the missing file, or remove all labels files to add the images without labels."
+        )
+    pairs = [_pair(path, labels.get(prefix), _split(prefix)) for prefix, path in images.items()]
+    return sorted(pairs, key=lambda pair: (pair.split != "train", pair.images.name))
+
+
+def _by_prefix(folder: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
+    """File of each prefix; where one lies there both gzipped and not, the plain one."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if match := pattern.match(path.name):
+            found.setdefault(match["prefix"], path)
+    return found
+
+
+def _split(prefix: str) -> str | None:
+    if "train" in prefix:
+        return "train"
+    return "test" if "t10k" in prefix or "test" in prefix else None
+
+
+def _pair(images: Path, labels: Path | None, split: str | None) -> _Pair:
+    with _opened(images) as file:
+        count, height, width = _header(file, images, dimensions=3)
+    if not 0 < height * width <= MAX_PIXELS:
+        raise SourceRefused(f"{images} says that its images are {width}x{height} pixels: this is no IDX image file.")
+    if labels is not None:
+        with _opened(labels) as file:
+            (label_count,) = _header(file, labels, dimensions=1)
+        if label_count != count:
+            raise SourceRefused(
+                f"{labels} holds {label_count} labels, but {images} holds {count} images: "
+                "they do not belong together. Fetch both files again from where they came."
+            )
+    return _Pair(images, labels, split, count, height, width)
+
+
+def _read_pair(pair: _Pair) -> Iterator[RawImage]:
+    labels = _read_labels(pair.labels, pair.count) if pair.labels else None
+    size = pair.height * pair.width
+    stem = pair.images.name.removesuffix(".gz")
+    with _opened(pair.images) as file:
+        file.read(16)  # the header, read before
+        for index in range(pair.count):
+            pixels = file.read(size)
+            if len(pixels) < size:
+                raise SourceRefused(
+                    f"{pair.images} is truncated: it ends after {index} of {pair.count} images. Fetch it again."
+                )
+            data = encode_png(np.frombuffer(pixels, np.uint8).reshape(pair.height, pair.width))
+            yield RawImage(data, f"{stem}/{index:05d}.png", str(labels[index]) if labels else None, pair.split)
+        _expect_end(file, pair.images, f"{pair.count} images")
+
+
+def _read_labels(path: Path, count: int) -> bytes:
+    with _opened(path) as file:
+        file.read(8)  # the header, read before
+        labels = file.read(count)
+        if len(labels) < count:
+            raise SourceRefused(
+                f"{path} is truncated: it holds {len(labels)} labels, but its header says {count}. Fetch it again."
+            )
+        _expect_end(file, path, f"{count} labels")
+    return labels
+
+
+def _header(file: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:
+    length = 4 + 4 * dimensions
+    head = file.read(length)
+    magic = bytes((0, 0, 8, dimensions))
+    if len(head) < length or head[:4] != magic:
+        raise SourceRefused(
+            f"{path} begins with {head[:4].hex() or 'nothing'} instead of {magic.hex()}: "
+            f"it is no IDX file of bytes in {dimensions} dimension{'s' if dimensions > 1 else ''}."
+        )
+    return struct.unpack(f">{dimensions}I", head[4:])
+
+
+def _expect_end(file: IO[bytes], path: Path, what: str) -> None:
+    if file.read(1):
+        raise SourceRefused(f"{path} goes on after the {what} that its header names: it is damaged. Fetch it again.")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's content, unpacked; what goes wrong in reading it becomes one `SourceRefused`."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield file  # type: ignore[misc]  # GzipFile reads like IO[bytes]
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceRefused(f"{path} is truncated or damaged ({error}). Fetch it again from where it came.") from None

@@ -1,0 +1,114 @@
+"""Every error that GanOps raises, in one tree.
+
+GanOpsError                      exit code 1: it went wrong
+├── UserError       (ValueError) exit code 2: wrong use, and what to do instead
+│   ├── ConfigError              params.yaml: a key, a value, a combination
+│   ├── WorkspaceError           no workspace, not writable, no git
+│   ├── WorkspaceBusy            another run holds the workspace
+│   └── UnknownName              a candidate, stage or version that does not exist
+├── DataRefused     (ValueError) exit code 3: the data, not the command, is at fault
+│   ├── SourceRefused            a source that cannot be read as images
+│   ├── ValidationFailed         a critical rule of the validation does not hold
+│   └── TooFewImages             a split would be too small to measure anything
+├── ExtractorError               the pinned extractor is too weak to judge by
+├── RunStopped                   somebody stopped it: what was finished is kept
+├── TrainingFailed               the loss, a gradient or a weight is not finite
+├── SnapshotError                a snapshot or checkpoint is damaged or of another kind
+├── IncomparableReports (ValueError)  two scores that must not be compared
+└── VendorError                  translated once, where the vendor is called
+    ├── PipelineError            DVC
+    ├── TrackingError            MLflow tracking
+    ├── RegistryError            MLflow registry: always means "no promotion"
+    └── FlowError                Prefect
+
+A message is one paragraph for a person: what is wrong, where, and what to do.
+Programmers' mistakes are `assert`s and are not in this tree.
+"""
+
+
+class GanOpsError(Exception):
+    """The root. Caught in one place only: the command line."""
+
+    exit_code = 1
+
+
+class UserError(GanOpsError, ValueError):
+    """Wrong use: the command or the configuration has to change."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """`params.yaml` names an unknown key, an impossible value or an impossible combination."""
+
+
+class WorkspaceError(UserError):
+    """There is no workspace here, it is not writable, or git is missing."""
+
+
+class WorkspaceBusy(UserError):
+    """Another process runs in the same workspace."""
+
+
+class UnknownName(UserError):
+    """A candidate, stage or model version that does not exist."""
+
+
+class DataRefused(GanOpsError, ValueError):
+    """The data is at fault: nothing was written, nothing promoted."""
+
+    exit_code = 3
+
+
+class SourceRefused(DataRefused):
+    """A source that cannot be read as images."""
+
+
+class ValidationFailed(DataRefused):
+    """A critical rule of the validation does not hold."""
+
+
+class TooFewImages(DataRefused):
+    """A split would hold too few images to train on or to measure with."""
+
+
+class ExtractorError(GanOpsError):
+    """The pinned feature extractor is too weak to judge generators by."""
+
+
+class RunStopped(GanOpsError):
+    """The run was stopped from outside; nothing is tried again."""
+
+    exit_code = 130
+
+
+class TrainingFailed(GanOpsError):
+    """A loss, gradient or weight is no longer finite."""
+
+
+class SnapshotError(GanOpsError, ValueError):
+    """A snapshot or checkpoint is damaged, or belongs to another configuration."""
+
+
+class IncomparableReports(GanOpsError, ValueError):
+    """Two scores whose protocols differ; the message names the field."""
+
+
+class VendorError(GanOpsError):
+    """A vendor failed; the message says which, doing what, and what it said."""
+
+
+class PipelineError(VendorError):
+    """DVC."""
+
+
+class TrackingError(VendorError):
+    """MLflow tracking."""
+
+
+class RegistryError(VendorError):
+    """The MLflow registry. Always means: no promotion."""
+
+
+class FlowError(VendorError):
+    """Prefect."""

@@ -1,0 +1,168 @@
+"""Challenger against champion: every difference with its standard error. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from ganops.errors import IncomparableReports
+from ganops.evaluation.estimate import Estimate, Measurement
+from ganops.evaluation.judge import SMALLER_IS_BETTER, Judge, Metric
+from ganops.evaluation.protocol import Protocol
+from ganops.evaluation.reference import ReferenceSample
+from ganops.evaluation.sample import Sample
+from ganops.files import digest_json
+from ganops.progress import Progress, silent
+
+FORMAT = 1
+
+
+@final
+@dataclass(frozen=True)
+class Contrast:
+    """One metric of both models. improvement: of the challenger over the champion, positive when it is better,
+    with the shared reference paired. Champion and improvement are None where there is no champion."""
+
+    challenger: Measurement
+    champion: Measurement | None
+    improvement: Measurement | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "challenger": self.challenger.to_json(),
+            "champion": self.champion.to_json() if self.champion else None,
+            "improvement": self.improvement.to_json() if self.improvement else None,
+        }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Contrast:
+        """Raises KeyError, TypeError or ValueError for anything but what `to_json` wrote."""
+        champion, improvement = value["champion"], value["improvement"]
+        return Contrast(
+            Measurement.from_json(value["challenger"]),
+            Measurement.from_json(champion) if champion is not None else None,
+            Measurement.from_json(improvement) if improvement is not None else None,
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Comparison:
+    """All that the gate decides on. challenger, champion: snapshot digests; champion None before the first one."""
+
+    challenger: str
+    champion: str | None
+    protocol: Protocol
+    metrics: Mapping[str, Contrast]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the whole: what a decision is based on."""
+        return digest_json(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "challenger": self.challenger,
+            "champion": self.champion,
+            "metrics": {name: contrast.to_json() for name, contrast in self.metrics.items()},
+            "protocol": self.protocol.to_json(),
+        }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Comparison:
+        """Raises KeyError, TypeError or ValueError for anything but what `to_json` wrote."""
+        if value["format"] != FORMAT:
+            raise ValueError(f"format {value['format']}, not {FORMAT}")
+        champion = value["champion"]
+        return Comparison(
+            challenger=str(value["challenger"]),
+            champion=str(champion) if champion is not None else None,
+            protocol=Protocol.from_json(value["protocol"]),
+            metrics={name: Contrast.from_json(item) for name, item in value["metrics"].items()},
+        )
+
+
+def compare(
+    challenger: Sample, champion: Sample | None, reference: ReferenceSample, progress: Progress = silent
+) -> Comparison:
+    """Every metric of both, measured alike on one reference.
+
+    Raises:
+        IncomparableReports: a field of the protocols differs, or a model was trained on a reference image.
+    """
+    for name, sample in (("challenger", challenger), ("champion", champion)):
+        if sample is not None:
+            _check_protocol(name, sample, reference)
+            _check_unseen(name, sample, reference)
+    if champion is not None and (field := challenger.protocol.first_difference(champion.protocol)):
+        raise _incomparable(
+            "challenger", field, getattr(challenger.protocol, field), "champion", getattr(champion.protocol, field)
+        )
+    steps = 3 if champion is not None else 2
+    progress(0, steps, "measuring the reference")
+    judge = Judge(reference)
+    progress(1, steps, "measuring the challenger")
+    ours = judge.estimates(challenger.features, challenger.classes)
+    theirs: dict[Metric, Estimate] = {}
+    if champion is not None:
+        progress(2, steps, "measuring the champion")
+        theirs = judge.estimates(champion.features, champion.classes)
+    progress(steps, steps, "measured")
+    return Comparison(
+        challenger=challenger.snapshot_sha256,
+        champion=champion.snapshot_sha256 if champion is not None else None,
+        protocol=challenger.protocol,
+        metrics={metric: _contrast(metric, ours[metric], theirs.get(metric)) for metric in ours},
+    )
+
+
+def comparison_seed(challenger_sha256: str, champion_sha256: str | None, reference_hash: str) -> int:
+    """Seed of both models' latents, 0 … 2³¹ - 1: the same pair on the same reference cannot be drawn twice."""
+    digest = digest_json({"challenger": challenger_sha256, "champion": champion_sha256, "reference": reference_hash})
+    return int(digest[:8], 16) >> 1
+
+
+def _contrast(metric: Metric, ours: Estimate, theirs: Estimate | None) -> Contrast:
+    if theirs is None:
+        return Contrast(ours.measurement, None, None)
+    improvement = theirs.minus(ours) if metric in SMALLER_IS_BETTER else ours.minus(theirs)
+    return Contrast(ours.measurement, theirs.measurement, improvement)
+
+
+def _check_protocol(name: str, sample: Sample, reference: ReferenceSample) -> None:
+    own = {
+        "extractor": reference.extractor,
+        "extractor_sha256": reference.extractor_sha256,
+        "preprocessing": reference.preprocessing,
+        "split": reference.split,
+        "reference_hash": reference.hash,
+        "num_reference": len(reference.features),
+        "metric_version": reference.metric_version,
+    }
+    for field, value in own.items():
+        if getattr(sample.protocol, field) != value:
+            raise _incomparable(name, field, getattr(sample.protocol, field), "reference", value)
+    if len(sample.features) != sample.protocol.num_images:
+        raise _incomparable(name, "num_images", len(sample.features), "protocol", sample.protocol.num_images)
+
+
+def _check_unseen(name: str, sample: Sample, reference: ReferenceSample) -> None:
+    short = np.ascontiguousarray(reference.ids[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
+    seen = int(np.isin(short, sample.training_images).sum())
+    if seen:
+        raise IncomparableReports(
+            f"training_images: the {name} ({sample.snapshot_sha256[:8]}) was trained on {seen} of the {len(short)} "
+            "images that it would be judged by, as happens when the split's seed or shares change in params.yaml. "
+            "Put the split back, or retrain the model with the split of today."
+        )
+
+
+def _incomparable(name: str, field: str, value: object, other: str, other_value: object) -> IncomparableReports:
+    return IncomparableReports(
+        f"{field} differs: {value} for the {name}, {other_value} for the {other}. Scores of different protocols "
+        "cannot be compared. Measure both now with the same extractor, data and counts, or retrain the older model."
+    )

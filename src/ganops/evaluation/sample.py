@@ -1,0 +1,101 @@
+"""What a model offers to be judged by: images generated now, as the extractor sees them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from ganops.errors import IncomparableReports, SnapshotError
+from ganops.evaluation.extractors import Extractor
+from ganops.evaluation.protocol import Protocol
+from ganops.evaluation.reference import ReferenceSample
+from ganops.files import sha256_bytes
+from ganops.models.sampling import generate
+from ganops.models.snapshot import Snapshot
+from ganops.progress import Progress, silent
+
+TRAINING_IMAGES = "training_images.npy"
+BATCH_SIZE = 256
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """features float32 (n, d) and classes int64 (n,) of generated images, and where they come from.
+
+    training_images: sorted uint64, the first 8 bytes (big-endian) of the sha256 of each image trained on.
+    """
+
+    snapshot_sha256: str
+    features: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int64]
+    protocol: Protocol
+    training_images: npt.NDArray[np.uint64]
+
+
+def take_sample(
+    snapshot: Snapshot,
+    training_images: npt.NDArray[np.uint64],
+    extractor: Extractor,
+    reference: ReferenceSample,
+    num_images: int,
+    seed: int,
+    progress: Progress = silent,
+) -> Sample:
+    """Generate `num_images` from `seed` and look at them; images are streamed, only features are kept.
+
+    Raises:
+        IncomparableReports: the extractor is not the reference's, or the images are of another shape.
+    """
+    if extractor.sha256 != reference.extractor_sha256:
+        raise IncomparableReports(
+            f"The extractor's sha256 differs: the reference was made with {reference.extractor_sha256[:8]}, and the "
+            f"extractor at hand is {extractor.sha256[:8]}. Run `ganops reference` again."
+        )
+    features = np.empty((num_images, extractor.dim), np.float32)
+    classes = np.empty(num_images, np.int64)
+    done = 0
+    for images_u8 in generate(snapshot.generator, num_images, seed, BATCH_SIZE):
+        observed = extractor.observe(images_u8)
+        part = slice(done, done + len(images_u8))
+        features[part], classes[part] = observed.features, observed.classes
+        done = part.stop
+        progress(done, num_images, "generating and looking")
+    protocol = Protocol(
+        score=extractor.score_name,
+        extractor=extractor.card.kind,
+        extractor_sha256=extractor.sha256,
+        preprocessing=str(snapshot.info.get("preprocessing")),
+        split=reference.split,
+        reference_hash=reference.hash,
+        num_images=num_images,
+        num_reference=len(reference.features),
+        seed=seed,
+        metric_version=reference.metric_version,
+    )
+    return Sample(snapshot.sha256, features, classes, protocol, training_images)
+
+
+def read_training_images(directory: Path, snapshot: Snapshot) -> npt.NDArray[np.uint64]:
+    """Which images `snapshot`, loaded from `directory`, was trained on; see `Sample`.
+
+    Raises:
+        SnapshotError: the list is missing or not the one that the snapshot was saved with.
+    """
+    path = directory / TRAINING_IMAGES
+    try:
+        content = path.read_bytes()
+        numbers = np.load(io.BytesIO(content), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SnapshotError(
+            f"{path} cannot be read ({error}): without the list of its training images, {snapshot.sha256[:8]} cannot "
+            "be judged. Restore the snapshot or train again."
+        ) from None
+    if numbers.dtype != np.uint64 or numbers.ndim != 1:
+        raise SnapshotError(f"{path} (sha256 {sha256_bytes(content)[:8]}) is not a list of images. Train again.")
+    return np.asarray(numbers, np.uint64)

@@ -1,0 +1,26 @@
+"""Convolutional generators and discriminators, their latents and their snapshots.
+
+This package needs torch, numpy, safetensors and, of ganops, only `errors` and `files`:
+it is what travels to the machine that serves a model.
+"""
+
+from ganops.models.families import FAMILIES, Discriminator, Generator, build_discriminator, build_generator
+from ganops.models.latents import latents
+from ganops.models.sampling import generate, to_uint8
+from ganops.models.snapshot import Snapshot, load_snapshot, save_snapshot
+from ganops.models.spec import ModelSpec
+
+__all__ = [
+    "FAMILIES",
+    "Discriminator",
+    "Generator",
+    "ModelSpec",
+    "Snapshot",
+    "build_discriminator",
+    "build_generator",
+    "generate",
+    "latents",
+    "load_snapshot",
+    "save_snapshot",
+    "to_uint8",
+]

@@ -1,0 +1,77 @@
+"""DCGAN (Radford, Metz and Chintala 2016, arXiv:1511.06434, section 3).
+
+Transposed convolutions, batch norm and ReLU up to a tanh; strided convolutions, batch norm and
+LeakyReLU 0.2 down to one logit; no batch norm at the generator's output and the discriminator's
+input; weights from N(0, 0.02²). The paper's 64×64 network starts at 4×4; here the coarsest map has
+sides of 4 to 7, and kernels of 3 or 4 (`levels`) reach every size exactly.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ganops.models.levels import COARSEST, channels, resamplings
+from ganops.models.spec import ModelSpec
+
+
+def generator(spec: ModelSpec) -> list[nn.Module]:
+    """Layers from z (N, z_dim) to images (N, C, H, W) in -1…1."""
+    image_channels, height, width = spec.image_shape
+    coarsest = _coarsest(height, width)
+    steps = resamplings(height, width, coarsest)
+    maps = channels(spec.width, len(steps))
+    h, w = steps[0].coarse
+    layers: list[nn.Module] = [
+        nn.Linear(spec.z_dim, maps[0] * h * w, bias=False),
+        nn.Unflatten(1, (maps[0], h, w)),
+        nn.BatchNorm2d(maps[0]),
+        nn.ReLU(),
+    ]
+    for step, inputs, outputs in zip(steps[:-1], maps[:-1], maps[1:], strict=True):
+        layers += [
+            nn.ConvTranspose2d(inputs, outputs, step.kernel, step.stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        ]
+    layers += [
+        nn.ConvTranspose2d(maps[-1], image_channels, steps[-1].kernel, steps[-1].stride, padding=1),
+        nn.Tanh(),
+    ]
+    return _initialised(layers)
+
+
+def discriminator(spec: ModelSpec) -> list[nn.Module]:
+    """Layers from images (N, C, H, W) in -1…1 to logits (N, 1)."""
+    image_channels, height, width = spec.image_shape
+    coarsest = _coarsest(height, width)
+    steps = resamplings(height, width, coarsest)[::-1]
+    maps = channels(spec.width, len(steps))[::-1]
+    h, w = steps[-1].coarse
+    layers: list[nn.Module] = [
+        nn.Conv2d(image_channels, maps[0], steps[0].kernel, steps[0].stride, padding=1),
+        nn.LeakyReLU(0.2),
+    ]
+    for step, inputs, outputs in zip(steps[1:], maps[:-1], maps[1:], strict=True):
+        layers += [
+            nn.Conv2d(inputs, outputs, step.kernel, step.stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.LeakyReLU(0.2),
+        ]
+    layers += [nn.Flatten(), nn.Linear(maps[-1] * h * w, 1)]
+    return _initialised(layers)
+
+
+def _coarsest(height: int, width: int) -> int:
+    """Small images go down to sides of 2 or 3: with one halving alone the discriminator would be one convolution."""
+    return COARSEST if max(height, width) > 2 * COARSEST else COARSEST // 2
+
+
+def _initialised(layers: list[nn.Module]) -> list[nn.Module]:
+    for layer in layers:
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+    return layers

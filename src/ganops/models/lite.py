@@ -1,0 +1,75 @@
+"""Lite: a small network without normalisation, for training on one or two CPU cores.
+
+Up by nearest-neighbour resizing and 3×3 convolutions (Odena et al. 2016, "Deconvolution and
+checkerboard artifacts"), down by strided convolutions, LeakyReLU 0.2 throughout, He initialisation
+(He et al. 2015). Without batch norm a per-image gradient penalty is defined, so that it trains
+with the relativistic objective and R1 + R2 as R3GAN does (Huang et al. 2024).
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ganops.models.levels import channels, levels, resamplings
+from ganops.models.spec import ModelSpec
+
+SLOPE = 0.2
+
+
+def generator(spec: ModelSpec) -> list[nn.Module]:
+    """Layers from z (N, z_dim) to images (N, C, H, W) in -1…1."""
+    image_channels, height, width = spec.image_shape
+    sizes = levels(height, width)
+    maps = channels(spec.width, len(sizes))
+    h, w = sizes[0]
+    layers: list[nn.Module] = [
+        nn.Linear(spec.z_dim, maps[0] * h * w),
+        nn.Unflatten(1, (maps[0], h, w)),
+        nn.LeakyReLU(SLOPE),
+        nn.Conv2d(maps[0], maps[0], 3, padding=1),
+        nn.LeakyReLU(SLOPE),
+    ]
+    for size, inputs, outputs in zip(sizes[1:], maps[:-1], maps[1:], strict=True):
+        layers += [
+            nn.Upsample(size=size, mode="nearest"),
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+        ]
+    layers += [nn.Conv2d(maps[-1], image_channels, 3, padding=1), nn.Tanh()]
+    return _initialised(layers)
+
+
+def discriminator(spec: ModelSpec) -> list[nn.Module]:
+    """Layers from images (N, C, H, W) in -1…1 to logits (N, 1)."""
+    image_channels, height, width = spec.image_shape
+    steps = resamplings(height, width)[::-1]
+    maps = channels(spec.width, len(steps) + 1)[::-1]
+    h, w = levels(height, width)[0]
+    layers: list[nn.Module] = [
+        nn.Conv2d(image_channels, maps[0], 3, padding=1),
+        nn.LeakyReLU(SLOPE),
+    ]
+    for step, inputs, outputs in zip(steps, maps[:-1], maps[1:], strict=True):
+        layers += [
+            nn.Conv2d(inputs, outputs, step.kernel, step.stride, padding=1),
+            nn.LeakyReLU(SLOPE),
+        ]
+    layers += [
+        nn.Conv2d(maps[-1], maps[-1], 3, padding=1),
+        nn.LeakyReLU(SLOPE),
+        nn.Flatten(),
+        nn.Linear(maps[-1] * h * w, 1),
+    ]
+    return _initialised(layers)
+
+
+def _initialised(layers: list[nn.Module]) -> list[nn.Module]:
+    weighted = [layer for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
+    for layer in weighted:
+        nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+    nn.init.xavier_normal_(weighted[-1].weight)  # no LeakyReLU follows the last layer
+    return layers

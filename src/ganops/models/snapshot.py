@@ -1,0 +1,131 @@
+"""A snapshot: a generator for use, as a directory whose every byte is pinned by one digest.
+
+    generator.safetensors   the weights
+    model.json              architecture, facts about its making, sha256 of every other file
+    …                       further files, listed in model.json
+
+`Snapshot.sha256` is the digest of model.json, and so of everything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ganops.errors import SnapshotError
+from ganops.files import replace_directory, sha256_bytes, write_bytes, write_json
+from ganops.models.families import FAMILIES, Generator
+from ganops.models.spec import ModelSpec
+
+FORMAT = 1
+WEIGHTS, MODEL = "generator.safetensors", "model.json"
+
+
+@final
+@dataclass(frozen=True)
+class Snapshot:
+    """A verified generator in evaluation mode, on the CPU, in float32.
+
+    info: what `save_snapshot` was told about its making.
+    sha256: digest of model.json, which names the digests of all other files.
+    generator_sha256: digest of generator.safetensors alone.
+    """
+
+    generator: Generator
+    spec: ModelSpec
+    info: Mapping[str, Any]
+    sha256: str
+    generator_sha256: str
+
+
+def save_snapshot(
+    directory: Path,
+    generator: Generator,
+    spec: ModelSpec,
+    info: Mapping[str, Any],
+    files: Mapping[str, bytes] | None = None,
+) -> Snapshot:
+    """Write `directory` atomically and return it as loaded back. `files` (name: content) are pinned too."""
+    weights = safetensors.torch.save(_portable(generator.state_dict()))
+    contents = {WEIGHTS: weights, **(files or {})}
+    model = {
+        "format": FORMAT,
+        "architecture": spec.to_json(),
+        "parameters": sum(parameter.numel() for parameter in generator.parameters()),
+        "files": {name: sha256_bytes(content) for name, content in contents.items()},
+        "info": dict(info),
+    }
+    with replace_directory(directory) as temporary:
+        for name, content in contents.items():
+            write_bytes(temporary / name, content)
+        write_json(temporary / MODEL, model)
+    return load_snapshot(directory)
+
+
+def load_snapshot(directory: Path) -> Snapshot:
+    """Read and verify a snapshot.
+
+    Raises:
+        SnapshotError: a file is missing, changed, truncated or of another format.
+    """
+    model_bytes = _read(directory, MODEL)
+    try:
+        model = json.loads(model_bytes)
+        if model["format"] != FORMAT:
+            raise SnapshotError(f"{directory / MODEL} has format {model['format']}; this version reads {FORMAT}.")
+        digests, info = dict(model["files"]), dict(model["info"])
+        if model["architecture"]["family"] not in FAMILIES:
+            raise SnapshotError(
+                f"{directory / MODEL} names the network family '{model['architecture']['family']}', which this "
+                f"version does not have (it has {', '.join(FAMILIES)})."
+            )
+        spec = ModelSpec.from_json(model["architecture"])
+        generator_sha256 = str(digests[WEIGHTS])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        if isinstance(error, SnapshotError):
+            raise
+        raise SnapshotError(f"{directory / MODEL} is damaged; restore the snapshot or train again.") from None
+    contents = {name: _verified(directory, name, digest) for name, digest in digests.items()}
+    generator = _generator(directory, spec, contents[WEIGHTS])
+    return Snapshot(generator, spec, info, sha256_bytes(model_bytes), generator_sha256)
+
+
+def _generator(directory: Path, spec: ModelSpec, weights: bytes) -> Generator:
+    generator = Generator(spec)
+    try:
+        generator.load_state_dict(safetensors.torch.load(weights))
+    except (SafetensorError, RuntimeError):
+        raise SnapshotError(f"{directory / WEIGHTS} does not fit the architecture in {MODEL}.") from None
+    generator.requires_grad_(False)
+    return generator.eval()
+
+
+def _verified(directory: Path, name: str, digest: str) -> bytes:
+    if Path(name).name != name:
+        raise SnapshotError(f"{directory / MODEL} names a file outside of the snapshot: '{name}'.")
+    content = _read(directory, name)
+    if sha256_bytes(content) != digest:
+        raise SnapshotError(
+            f"{directory / name} is not the file that {MODEL} describes (its sha256 differs): it was changed or "
+            "cut short. Restore the snapshot or train again."
+        )
+    return content
+
+
+def _read(directory: Path, name: str) -> bytes:
+    try:
+        return (directory / name).read_bytes()
+    except OSError as error:
+        raise SnapshotError(f"The snapshot in {directory} lacks {name} ({error.strerror}).") from None
+
+
+def _portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU and contiguous: safetensors refuses channels_last."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

@@ -1,0 +1,106 @@
+"""What GanOps needs of its vendors: one protocol per role that is really used.
+
+Adapters implement these; tests may fake them here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, final
+
+import pyarrow as pa
+
+from ganops.config import Severity, ValidateConfig
+
+Stage = Literal["None", "Staging", "Production", "Archived"]
+"""A registry stage, in MLflow's words."""
+
+
+@final
+@dataclass(frozen=True)
+class RuleResult:
+    """What one rule of the validation found."""
+
+    rule: str
+    severity: Severity
+    success: bool
+    expected: str
+    """What the rule asks, for a person."""
+    observed: str
+    """What the data is, for a person."""
+    offenders: tuple[int, ...] = field(default=())
+    """Row numbers of the manifest that offend a rule on single images; empty for rules on the whole."""
+
+
+class DataValidator(Protocol):
+    """Judges a manifest (one row of facts per image) by declared rules."""
+
+    def validate(self, manifest: pa.Table, rules: ValidateConfig, docs: Path) -> Sequence[RuleResult]:
+        """One result per rule; writes pages for a person under `docs`."""
+        ...
+
+
+class Tracker(Protocol):
+    """The record of runs: one per candidate that trained, under one parent per flow run."""
+
+    def start(self, name: str, parent: str | None, parameters: Mapping[str, object], tags: Mapping[str, str]) -> str:
+        """Begin a run; returns its id. A parent run is one started with `parent=None`."""
+        ...
+
+    def metrics(self, run: str, values: Mapping[str, float], step: int) -> None:
+        """Record figures at `step` (images seen); those that are not finite are left out."""
+        ...
+
+    def dataset(self, run: str, name: str, digest: str, source: str) -> None:
+        """Record which data the run was made from."""
+        ...
+
+    def artifacts(self, run: str, paths: Sequence[Path], folder: str) -> None:
+        """Keep files, or folders whole, with the run."""
+        ...
+
+    def tag(self, run: str, tags: Mapping[str, str]) -> None: ...
+
+    def end(self, run: str, succeeded: bool) -> None: ...
+
+    def find(self, snapshot_sha256: str) -> str | None:
+        """The run that a snapshot came of, if it is known."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version in the registry."""
+
+    name: str
+    version: int
+    snapshot_sha256: str
+    stage: Stage
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    run: str | None
+
+
+class ModelRegistry(Protocol):
+    """Model versions, their stages and aliases. Any failure is a `RegistryError`: no promotion."""
+
+    def versions(self) -> Sequence[ModelVersion]:
+        """All versions, newest first."""
+        ...
+
+    def register(self, snapshot: Path, snapshot_sha256: str, run: str, tags: Mapping[str, str]) -> ModelVersion:
+        """A new version, alias `challenger`, stage `Staging`."""
+        ...
+
+    def download(self, version: ModelVersion, folder: Path) -> Path:
+        """The version's snapshot as a directory below `folder`."""
+        ...
+
+    def promote(self, challenger: ModelVersion, champion: ModelVersion | None) -> None:
+        """Alias `champion` and stage `Production` to one, `previous` and `Archived` to the other, and confirm."""
+        ...
+
+    def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None: ...

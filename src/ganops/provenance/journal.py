@@ -1,0 +1,124 @@
+"""The journal: what happened to the registry and why, append-only, each line bound to the one before.
+
+`journal/journal.jsonl` holds one event a line; `journal/decisions/PAIR.json` holds the comparison
+and the decision of one (challenger, champion, reference), so that the same pair asked twice gets
+the stored decision, not a second try.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, final
+
+from ganops.errors import GanOpsError
+from ganops.files import canonical_json, digest_json, read_json, write_json
+
+Event = Literal["registered", "promoted", "kept-champion"]
+_FIRST = "0" * 64
+
+
+@final
+@dataclass(frozen=True)
+class Entry:
+    """One event. `digest` covers every other field, `previous` is the digest of the line before."""
+
+    time: str
+    event: Event
+    version: int
+    reason: str
+    details: Mapping[str, Any]
+    previous: str
+    digest: str
+
+
+@final
+@dataclass(frozen=True)
+class Journal:
+    """The journal in `folder`."""
+
+    folder: Path
+
+    def append(self, event: Event, version: int, reason: str, details: Mapping[str, Any]) -> Entry:
+        """Add one event, durable when this returns."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            entries = self.entries()
+            body: dict[str, Any] = {
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "event": event,
+                "version": version,
+                "reason": reason,
+                "details": dict(details),
+                "previous": entries[-1].digest if entries else _FIRST,
+            }
+            entry = Entry(**body, digest=digest_json(body))
+            file.write(canonical_json(asdict(entry)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return entry
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All events, oldest first; `GanOpsError` names the first line that does not fit the chain."""
+        if not self._path.exists():
+            return ()
+        entries: list[Entry] = []
+        previous = _FIRST
+        for number, line in enumerate(self._path.read_text(encoding="utf-8").splitlines(), start=1):
+            entry = _parsed(line)
+            if entry is None or entry.previous != previous:
+                raise GanOpsError(
+                    f"Line {number} of {self._path} does not follow from the one before: the journal was edited or "
+                    "cut. Restore it from git; until then nothing is promoted."
+                )
+            entries.append(entry)
+            previous = entry.digest
+        return tuple(entries)
+
+    def stored(self, pair: str) -> dict[str, Any] | None:
+        """The comparison and decision of a pair that was asked before."""
+        path = self._decision(pair)
+        return dict(read_json(path)) if path.exists() else None
+
+    def stored_pairs(self) -> tuple[str, ...]:
+        """The pairs that were decided, in no order."""
+        return tuple(sorted(path.stem for path in (self.folder / "decisions").glob("*.json")))
+
+    def store(self, pair: str, evidence: Mapping[str, Any]) -> str:
+        """Keep a comparison and its decision; returns their digest."""
+        assert not self._decision(pair).exists(), "a pair is decided once"
+        write_json(self._decision(pair), evidence)
+        return digest_json(evidence)
+
+    def attempts(self, reference: str) -> int:
+        """How many challengers were tried against a champion on this reference: the k of the gate's level."""
+        tried = {
+            entry.details.get("challenger")
+            for entry in self.entries()
+            if entry.details.get("reference") == reference and entry.details.get("champion")
+        }
+        return len(tried)
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "journal.jsonl"
+
+    def _decision(self, pair: str) -> Path:
+        assert pair.isalnum()
+        return self.folder / "decisions" / f"{pair}.json"
+
+
+def _parsed(line: str) -> Entry | None:
+    try:
+        body = json.loads(line)
+        entry = Entry(**body)
+        digest = body.pop("digest")
+    except (ValueError, TypeError, KeyError):
+        return None
+    return entry if digest_json(body) == digest else None

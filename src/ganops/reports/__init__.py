@@ -1,0 +1,1 @@
+"""Values in, files for a person out: grids, plots, pages."""

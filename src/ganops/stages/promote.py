@@ -1,0 +1,200 @@
+"""promote: challenger and champion are both scored now on the test split; the gate decides; the registry follows.
+
+Deciding is done once: the decision of a pair on a reference is stored before anything is changed, so
+that a run that was killed in between carries the stored decision out instead of trying again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, final
+
+from ganops.errors import RegistryError
+from ganops.evaluation.compare import Comparison, compare, comparison_seed
+from ganops.evaluation.extractors import Extractor, load_extractor
+from ganops.evaluation.reference import ReferenceSample, test_reference
+from ganops.evaluation.sample import Sample, read_training_images, take_sample
+from ganops.files import digest_json
+from ganops.gate import PromotionDecision, decide
+from ganops.layout import Layout
+from ganops.models.snapshot import load_snapshot
+from ganops.ports import ModelRegistry, ModelVersion
+from ganops.progress import Progress, silent
+from ganops.provenance.journal import Journal
+from ganops.workspace import Workspace
+
+Outcome = Literal["promoted", "kept-champion", "unchanged"]
+
+
+@final
+@dataclass(frozen=True)
+class Promotion:
+    """What came of it. decision is None where challenger and champion are one model already."""
+
+    outcome: Outcome
+    challenger: ModelVersion
+    champion: ModelVersion | None
+    comparison: Comparison | None
+    decision: PromotionDecision | None
+    sentence: str
+
+
+def promote(
+    workspace: Workspace,
+    registry: ModelRegistry,
+    journal: Journal,
+    challenger: ModelVersion,
+    progress: Progress = silent,
+) -> Promotion:
+    """Decide whether `challenger` becomes champion, and make it so if it does.
+
+    Raises:
+        IncomparableReports: the two cannot be compared; the message names the field.
+        RegistryError: the registry does not answer or does not confirm.
+    """
+    with _promoting(workspace.layout):
+        versions = registry.versions()
+        challenger = next(version for version in versions if version.version == challenger.version)
+        champion = next((version for version in versions if "champion" in version.aliases), None)
+        if champion is not None and champion.snapshot_sha256 == challenger.snapshot_sha256:
+            _settle(registry, versions, champion)
+            _complete_history(journal, champion)
+            sentence = f"The best candidate is version {champion.version}, the champion already: nothing to decide."
+            return Promotion("unchanged", challenger, champion, None, None, sentence)
+        reference = test_reference(workspace.layout.reference)
+        pair = _pair(challenger, champion, reference)
+        stored = journal.stored(pair)
+        if stored is None:
+            comparison = _compare(workspace, registry, challenger, champion, reference, progress)
+            attempt = journal.attempts(reference.hash) + 1
+            decision = decide(comparison, workspace.config.gate, attempt)
+            evidence = {"comparison": comparison.to_json(), "decision": decision.to_json()}
+            journal.store(pair, evidence)
+        else:
+            comparison = Comparison.from_json(stored["comparison"])
+            decision = PromotionDecision.from_json(stored["decision"])
+        return _carry_out(registry, journal, challenger, champion, comparison, decision, pair)
+
+
+def _carry_out(
+    registry: ModelRegistry,
+    journal: Journal,
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    comparison: Comparison,
+    decision: PromotionDecision,
+    pair: str,
+) -> Promotion:
+    outcome: Literal["promoted", "kept-champion"] = "promoted" if decision.promote else "kept-champion"
+    if decision.promote:
+        registry.promote(challenger, champion)
+    _enter(journal, outcome, challenger, comparison, decision, pair)
+    registry.tag(challenger, {"ganops.decision": outcome, "ganops.reason": decision.sentence[:5000]})
+    return Promotion(outcome, challenger, champion, comparison, decision, decision.sentence)
+
+
+def _enter(
+    journal: Journal,
+    outcome: Literal["promoted", "kept-champion"],
+    challenger: ModelVersion,
+    comparison: Comparison,
+    decision: PromotionDecision,
+    pair: str,
+) -> None:
+    """One line a pair, however often it is asked."""
+    if any(entry.details.get("pair") == pair for entry in journal.entries()):
+        return
+    details = {
+        "pair": pair,
+        "reference": comparison.protocol.reference_hash,
+        "challenger": comparison.challenger,
+        "champion": comparison.champion,
+        "attempt": decision.attempt,
+        "evidence": digest_json({"comparison": comparison.to_json(), "decision": decision.to_json()}),
+    }
+    journal.append(outcome, challenger.version, decision.sentence, details)
+
+
+def _settle(registry: ModelRegistry, versions: Sequence[ModelVersion], champion: ModelVersion) -> None:
+    """A run that was killed while the registry followed left stages and aliases that disagree."""
+    others = [version for version in versions if version.version != champion.version]
+    if champion.stage != "Production" or "challenger" in champion.aliases or _in_production(others):
+        registry.promote(champion, None)
+
+
+def _in_production(versions: Sequence[ModelVersion]) -> bool:
+    return any(version.stage == "Production" for version in versions)
+
+
+def _complete_history(journal: Journal, champion: ModelVersion) -> None:
+    """A run that was killed after the registry had followed, and before the journal had, left a line out."""
+    for pair in journal.stored_pairs():
+        evidence = journal.stored(pair)
+        assert evidence is not None
+        decision = PromotionDecision.from_json(evidence["decision"])
+        if decision.promote and decision.challenger == champion.snapshot_sha256:
+            _enter(journal, "promoted", champion, Comparison.from_json(evidence["comparison"]), decision, pair)
+
+
+def _compare(
+    workspace: Workspace,
+    registry: ModelRegistry,
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    reference: ReferenceSample,
+    progress: Progress,
+) -> Comparison:
+    extractor = load_extractor(workspace.layout.reference / "extractor")
+    seed = comparison_seed(challenger.snapshot_sha256, champion.snapshot_sha256 if champion else None, reference.hash)
+    num_images = workspace.config.gate.num_images
+
+    def sample(version: ModelVersion) -> Sample:
+        return _sample(registry, version, extractor, reference, num_images, seed, progress)
+
+    return compare(sample(challenger), sample(champion) if champion else None, reference, progress)
+
+
+def _sample(
+    registry: ModelRegistry,
+    version: ModelVersion,
+    extractor: Extractor,
+    reference: ReferenceSample,
+    num_images: int,
+    seed: int,
+    progress: Progress,
+) -> Sample:
+    """Images made now by the model as the registry holds it, which must be what was registered."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = registry.download(version, Path(folder))
+        snapshot = load_snapshot(directory)
+        if snapshot.sha256 != version.snapshot_sha256:
+            raise RegistryError(
+                f"Version {version.version} holds another model than was registered (sha256 {snapshot.sha256[:12]}, "
+                f"not {version.snapshot_sha256[:12]}). Nothing was promoted; find out who wrote to the registry."
+            )
+        seen = read_training_images(directory, snapshot)
+        return take_sample(snapshot, seen, extractor, reference, num_images, seed, progress)
+
+
+def _pair(challenger: ModelVersion, champion: ModelVersion | None, reference: ReferenceSample) -> str:
+    return digest_json(
+        {
+            "challenger": challenger.snapshot_sha256,
+            "champion": champion.snapshot_sha256 if champion else None,
+            "reference": reference.hash,
+        }
+    )[:32]
+
+
+@contextmanager
+def _promoting(layout: Layout) -> Iterator[None]:
+    """One promotion at a time in a workspace: MLflow's aliases are last-writer-wins."""
+    layout.state.mkdir(parents=True, exist_ok=True)
+    with (layout.state / "promotion.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,1 @@
+"""Training: objectives, the loop, and a state that resumes exactly."""

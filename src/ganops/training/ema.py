@@ -1,0 +1,42 @@
+"""An exponential moving average of the generator's weights."""
+
+from __future__ import annotations
+
+import copy
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ganops.models import Generator
+
+WARM_UP = 0.05
+"""The half-life is at most this share of the images seen, so that the first, bad weights are soon forgotten."""
+
+
+@final
+class Average:
+    """`generator_ema` follows a generator with a half-life given in thousands of real images shown."""
+
+    def __init__(self, generator: Generator, half_life_kimg: float) -> None:
+        self.generator_ema: Generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self._half_life = half_life_kimg * 1000
+
+    @torch.no_grad()
+    def update(self, generator: Generator, images_seen: int, batch_size: int) -> None:
+        """Take one step of `batch_size` images into account, after which `images_seen` were shown.
+
+        Batch norm's running statistics are averaged like the weights that they belong to (the statistics of the
+        current, faster moving weights fit averaged ones less well: measured on 28×28 images); counters are copied.
+        """
+        half_life = min(self._half_life, images_seen * WARM_UP)
+        decay = 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
+        averaged, current = _tensors(self.generator_ema), _tensors(generator)
+        torch._foreach_lerp_(averaged, current, 1.0 - decay)
+        for target, source in zip(self.generator_ema.buffers(), generator.buffers(), strict=True):
+            if not target.is_floating_point():
+                target.copy_(source)
+
+
+def _tensors(generator: Generator) -> list[Tensor]:
+    return [*generator.parameters(), *(buffer for buffer in generator.buffers() if buffer.is_floating_point())]

@@ -1,0 +1,27 @@
+"""Instance noise: both players' images are blurred by the same noise while training is young."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganops.config import CandidateConfig
+
+_NOISE_STREAM = 3
+
+
+def instance_noise(
+    candidate: CandidateConfig, seed: int, images_seen: int, total: int, images: Tensor
+) -> Tensor | None:
+    """Gaussian noise for real and generated images, float32 (2, N, C, H, W), or None when there is none.
+
+    Its standard deviation falls linearly from `candidate.instance_noise` to 0 at the end (Sønderby et al.
+    2017, "Amortised MAP inference", section 3.2). It depends on (seed, images_seen) alone.
+    """
+    deviation = candidate.instance_noise * (1.0 - images_seen / total)
+    if deviation <= 0.0:
+        return None
+    random = torch.Generator(device=images.device)
+    random.manual_seed((seed << 34) ^ (images_seen << 2) ^ _NOISE_STREAM)
+    shape = (2, *images.shape)
+    return torch.randn(shape, generator=random, device=images.device) * deviation

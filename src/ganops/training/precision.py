@@ -1,0 +1,47 @@
+"""Which device and number format to train with: decided once, then stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ganops.errors import ConfigError
+
+_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """`auto` is the first CUDA device where there is one.
+
+    Raises:
+        ConfigError: `cuda` is asked for and not there.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise ConfigError(
+            f"'train.device' in params.yaml is '{wanted}', but torch sees {torch.cuda.device_count()} CUDA devices "
+            "on this machine. Set it to auto or cpu, or install a CUDA build of torch and its driver."
+        )
+    return device
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """`float32` or `bfloat16`; `auto` takes bfloat16 only where the hardware computes in it.
+
+    A CPU without these instructions emulates bfloat16, 23 times slower.
+    """
+    if wanted != "auto":
+        return wanted
+    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_computes_in_bfloat16()
+    return "bfloat16" if fast else "float32"
+
+
+def _cpu_computes_in_bfloat16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return any(flag in flags for flag in _CPU_FLAGS)

@@ -1,0 +1,205 @@
+"""A workspace: a directory that holds `params.yaml`, `dvc.yaml` and `data/`.
+
+Commands find it from the working directory upward. What it stores names no absolute path, so it
+can be moved.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ganops import config as configuration
+from ganops.config import Config
+from ganops.errors import ConfigError, WorkspaceBusy, WorkspaceError
+from ganops.files import write_text
+from ganops.layout import Layout
+
+TEMPLATE = ("params.yaml", "dvc.yaml", "prefect.yaml", "flows", "mlflow", ".gitignore")
+"""What `ganops init` copies from the template: a workspace is a copy of the repository's root."""
+
+
+@final
+@dataclass(frozen=True)
+class Workspace:
+    """An existing workspace and its checked configuration."""
+
+    layout: Layout
+    config: Config
+
+    @property
+    def root(self) -> Path:
+        return self.layout.root
+
+
+def find(start: Path) -> Layout:
+    """The workspace that holds `start`, looked for upward.
+
+    Raises:
+        WorkspaceError: there is none; the message says how to make one.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            return Layout(folder)
+    raise WorkspaceError(
+        f"No workspace was found in {start} or above it (a workspace holds params.yaml and dvc.yaml). "
+        "Make one with `ganops init DIR`, change into one, or name one with --workspace DIR."
+    )
+
+
+def load(layout: Layout) -> Workspace:
+    """Read and check `params.yaml`; `ConfigError` says what is wrong in it."""
+    return Workspace(layout, read_config(layout.params))
+
+
+def read_config(path: Path) -> Config:
+    """The checked configuration in a YAML file."""
+    try:
+        mapping = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WorkspaceError(f"{path} does not exist. Restore it from git, or make a workspace anew.") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {_one_line(error)}.") from None
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be read: {error.strerror}.") from None
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{path} must hold sections such as `data:` and `candidates:`, but it holds {mapping!r}.")
+    return configuration.parse(mapping, where=path.name)
+
+
+def edit_params(layout: Layout, changes: Mapping[str, Any]) -> None:
+    """Set dotted keys of `params.yaml`, keeping its comments; the result is checked before it is written."""
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 120
+    editor.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    document = editor.load(layout.params.read_text(encoding="utf-8"))
+    for dotted, value in changes.items():
+        *sections, key = dotted.split(".")
+        section = document
+        for part in sections:
+            section = section[part]
+        section[key] = value
+    configuration.parse(_plain(document))
+    with _temporary_text(layout.params) as stream:
+        editor.dump(document, stream)
+
+
+def set_seed(layout: Layout, seed: int) -> None:
+    """Change the one line `seed: N` of `params.yaml` and no other character."""
+    text = layout.params.read_text(encoding="utf-8")
+    changed, count = re.subn(r"(?m)^seed:[ \t]*[0-9]+", f"seed: {seed}", text, count=1)
+    if count:
+        write_text(layout.params, changed)
+    else:
+        edit_params(layout, {"seed": seed})
+
+
+def create(folder: Path) -> Layout:
+    """Write a new workspace's files into `folder`, which may exist but must not be one already."""
+    layout = Layout(folder.resolve())
+    if layout.params.exists() or layout.pipeline.exists():
+        raise WorkspaceError(
+            f"{layout.root} is a workspace already (it holds params.yaml or dvc.yaml). Choose another folder."
+        )
+    template = _template()
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        for name in TEMPLATE:
+            _copy(template(name), layout.root / name)
+        layout.data.mkdir(exist_ok=True)
+    except OSError as error:
+        raise WorkspaceError(
+            f"The workspace cannot be written to {layout.root}: {error.strerror or _one_line(error)}. Choose a folder "
+            "that you may write to."
+        ) from None
+    return layout
+
+
+def require_writable(layout: Layout) -> None:
+    """`WorkspaceError` when nothing can be written here."""
+    try:
+        layout.state.mkdir(parents=True, exist_ok=True)
+        probe = layout.state / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise WorkspaceError(
+            f"The workspace {layout.root} cannot be written to: {error.strerror}. "
+            "Change its permissions, or copy it to where you may write."
+        ) from None
+
+
+@contextmanager
+def exclusive(layout: Layout, purpose: str) -> Iterator[None]:
+    """Hold the workspace; a second holder gets `WorkspaceBusy` at once, a killed one lets go by itself."""
+    require_writable(layout)
+    path = layout.state / "run.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+            raise WorkspaceBusy(
+                f"The workspace {layout.root} is in use by {holder}. Wait until it has ended, or stop it; "
+                "nothing was changed."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"`{purpose}` (process {os.getpid()})".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _template() -> Any:
+    """How to find a template file: in the installed package, or in the repository of a checkout."""
+    packaged = Path(str(resources.files("ganops"))) / "template"
+    if packaged.is_dir():
+        return lambda name: packaged / ("gitignore" if name == ".gitignore" else name)
+    return lambda name: Path(__file__).resolve().parents[2] / name
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".env"))
+    elif target.exists() and target.name == ".gitignore":
+        write_text(target, target.read_text(encoding="utf-8").rstrip() + "\n\n" + source.read_text(encoding="utf-8"))
+    else:
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def _temporary_text(path: Path) -> Iterator[Any]:
+    import io
+
+    stream = io.StringIO()
+    yield stream
+    write_text(path, stream.getvalue())
+
+
+def _plain(document: Any) -> Any:
+    """Round-trip YAML containers as plain data."""
+    if isinstance(document, Mapping):
+        return {str(key): _plain(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_plain(value) for value in document]
+    return document
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,124 @@
+"""Real MLflow on SQLite."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ganops.adapters.mlflow_registry import MlflowRegistry
+from ganops.adapters.mlflow_store import MlflowStore, open_store
+from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG, MlflowTracker
+from ganops.errors import RegistryError, TrackingError
+from ganops.layout import Layout
+from ganops.models import ModelSpec, build_generator, load_snapshot, save_snapshot
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a migrated store: migrating takes seconds, so it is done once and copied."""
+    folder = tmp_path_factory.mktemp("store")
+    open_store(Layout(folder), "generator", {})
+    return folder
+
+
+@pytest.fixture
+def store(fresh: Path, tmp_path: Path) -> MlflowStore:
+    shutil.copytree(fresh, tmp_path / "workspace")
+    return open_store(Layout(tmp_path / "workspace"), "generator", {})
+
+
+def snapshot(folder: Path, seed: int) -> tuple[Path, str]:
+    spec = ModelSpec("lite", (1, 8, 8), 4, 4)
+    saved = save_snapshot(folder / f"snapshot-{seed}", build_generator(spec, seed), spec, {"seed": seed})
+    return folder / f"snapshot-{seed}", saved.sha256
+
+
+def registered(store: MlflowStore, folder: Path, seed: int) -> MlflowRegistry:
+    tracker, registry = MlflowTracker(store), MlflowRegistry(store, "generator")
+    path, digest = snapshot(folder, seed)
+    run = tracker.start("lite", None, {"seed": seed}, {SNAPSHOT_TAG: digest})
+    registry.register(path, digest, run, {"ganops.fd": str(seed)})
+    return registry
+
+
+def test_versions_stages_and_aliases_move_together(store: MlflowStore, tmp_path: Path) -> None:
+    registry = registered(store, tmp_path, 1)
+    (first,) = registry.versions()
+    assert (first.version, first.stage, first.aliases) == (1, "Staging", ("challenger",))
+    registry.promote(first, None)
+    (first,) = registry.versions()
+    assert (first.stage, first.aliases) == ("Production", ("champion",))
+
+    registered(store, tmp_path, 2)
+    second, first = registry.versions()
+    assert second.aliases == ("challenger",) and first.aliases == ("champion",)
+    registry.promote(second, first)
+    second, first = registry.versions()
+    assert (second.stage, second.aliases) == ("Production", ("champion",))
+    assert (first.stage, first.aliases) == ("Archived", ("previous",))
+
+
+def test_a_passed_over_challenger_is_archived(store: MlflowStore, tmp_path: Path) -> None:
+    registered(store, tmp_path, 1)
+    registry = registered(store, tmp_path, 2)
+    second, first = registry.versions()
+    assert (second.stage, first.stage) == ("Staging", "Archived") and first.aliases == ()
+
+
+def test_a_version_comes_back_as_it_was_registered(store: MlflowStore, tmp_path: Path) -> None:
+    registry = registered(store, tmp_path, 1)
+    (version,) = registry.versions()
+    assert load_snapshot(registry.download(version, tmp_path / "down")).sha256 == version.snapshot_sha256
+
+
+def test_a_run_is_found_by_its_snapshot(store: MlflowStore) -> None:
+    tracker = MlflowTracker(store)
+    parent = tracker.start("flow", None, {}, {})
+    run = tracker.start("lite", parent, {"gamma": 0.3}, {})
+    assert tracker.find("ab" * 32) is None
+    tracker.tag(run, {SNAPSHOT_TAG: "ab" * 32})
+    assert tracker.find("ab" * 32) == run
+    tracker.metrics(run, {"fd": 3.5, "broken": float("nan"), "infinite": float("inf")}, step=100)
+    tracker.dataset(run, "train", "cd" * 32, "data/raw.dvc#123")
+    tracker.end(run, succeeded=True)
+    kept = store.client().get_run(run)
+    assert kept.data.metrics == {"fd": 3.5} and kept.info.status == "FINISHED"
+    assert kept.inputs.dataset_inputs[0].dataset.digest == ("cd" * 32)[:36]
+
+
+def test_a_moved_store_finds_its_artifacts(store: MlflowStore, tmp_path: Path) -> None:
+    registered(store, tmp_path, 1)
+    shutil.move(tmp_path / "workspace", tmp_path / "elsewhere")
+    registry = MlflowRegistry(open_store(Layout(tmp_path / "elsewhere"), "generator", {}), "generator")
+    (version,) = registry.versions()
+    assert load_snapshot(registry.download(version, tmp_path / "down")).sha256 == version.snapshot_sha256
+    registered(registry.store, tmp_path, 2)
+    assert not (tmp_path / "workspace").exists(), "something was written to where the store used to be"
+
+
+def _open(folder: str) -> None:
+    open_store(Layout(Path(folder)), "generator", {}).client().search_experiments()
+
+
+def test_first_users_at_once_do_not_fail_in_migration(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    users = [context.Process(target=_open, args=(str(tmp_path),)) for _ in range(3)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    assert [user.exitcode for user in users] == [0, 0, 0]
+
+
+def test_a_server_that_does_not_answer_is_a_registry_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    store = MlflowStore("http://127.0.0.1:9", "generator", None)
+    with pytest.raises(RegistryError, match="Nothing was promoted"):
+        MlflowRegistry(store, "generator").versions()
+    with pytest.raises(TrackingError):
+        MlflowTracker(store).start("lite", None, {}, {})

@@ -1,0 +1,255 @@
+"""Each mistake is one paragraph with exit code 2 or 3; nothing is half-written, nothing promoted."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from user_shell import GANOPS, Shell
+
+from ganops import workspace
+from ganops.layout import Layout
+
+pytestmark = pytest.mark.slow
+
+
+def refused(shell: Shell, *arguments: str, code: int, **environment: str) -> str:
+    """The one paragraph that the command ended with."""
+    result = shell(*arguments, expect=code, **environment)
+    paragraphs = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(paragraphs) == 1, result.stderr
+    return paragraphs[0].removeprefix("error: ")
+
+
+def png() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def empty_folder(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def texts(folder: Path) -> Path:
+    (folder / "texts").mkdir()
+    for name in ("a.txt", "b.csv"):
+        (folder / "texts" / name).write_text("no image")
+    return folder / "texts"
+
+
+def unreadable(folder: Path) -> Path:
+    (folder / "broken.png").write_bytes(png()[:40])
+    return folder / "broken.png"
+
+
+def idx(folder: Path, images: bytes, labels: bytes) -> Path:
+    (folder / "idx").mkdir()
+    (folder / "idx" / "train-images-idx3-ubyte.gz").write_bytes(images)
+    (folder / "idx" / "train-labels-idx1-ubyte.gz").write_bytes(labels)
+    return folder / "idx"
+
+
+IMAGES = gzip.compress(struct.pack(">IIII", 2051, 4, 8, 8) + bytes(range(256)))
+LABELS = gzip.compress(struct.pack(">II", 2049, 4) + bytes(4))
+FEWER = gzip.compress(struct.pack(">II", 2049, 3) + bytes(3))
+
+
+def climbing_zip(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "climbing.zip", "w") as archive:
+        archive.writestr("../outside.png", png())
+    return folder / "climbing.zip"
+
+
+def climbing_tar(folder: Path) -> Path:
+    with tarfile.open(folder / "climbing.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("a/../../outside.png")
+        member.size = len(png())
+        archive.addfile(member, io.BytesIO(png()))
+    return folder / "climbing.tar.gz"
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "said"),
+    [
+        (empty_folder, 3, "is empty"),
+        (texts, 3, "a.txt"),
+        (unreadable, 3, "broken.png"),
+        (lambda folder: idx(folder, IMAGES[:-20], LABELS), 3, "train-images-idx3-ubyte.gz"),
+        (lambda folder: idx(folder, IMAGES, FEWER), 3, "4 images"),
+        (climbing_zip, 3, "../outside.png"),
+        (climbing_tar, 3, "outside.png"),
+        (lambda folder: folder / "nothing-here", 2, "nothing-here"),
+    ],
+)
+def test_a_bad_source_is_refused_and_nothing_is_written(
+    new_workspace: Shell, tmp_path: Path, make: Callable[[Path], Path], code: int, said: str
+) -> None:
+    assert said in refused(new_workspace, "data", "add", str(make(tmp_path)), code=code)
+    assert not list((new_workspace.folder / "data").glob("raw*"))
+    assert not (tmp_path / "outside.png").exists() and not (tmp_path.parent / "outside.png").exists()
+
+
+def test_a_bad_image_among_good_ones_is_named_and_left_out(new_workspace: Shell, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "good.png").write_bytes(png())
+    (tmp_path / "images" / "bad.png").write_bytes(png()[:40])
+    output = new_workspace("data", "add", str(tmp_path / "images")).stdout
+    assert "Took 1 images" in output and "refused bad.png" in output
+
+
+def test_a_misspelt_key_and_an_impossible_value(new_workspace: Shell) -> None:
+    params = new_workspace.folder / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("batch_size: 64", "batchsize: 64"))
+    said = refused(new_workspace, "run", code=2)
+    assert "unknown key 'train.batchsize', did you mean 'batch_size'?" in said
+    params.write_text(text.replace("batch_size: 64", "batch_size: -1"))
+    said = refused(new_workspace, "status", code=2)
+    assert "'train.batch_size' is -1" in said and "greater than or equal to 2" in said
+
+
+def test_an_unknown_candidate(new_workspace: Shell) -> None:
+    assert "Candidates: dcgan, lite" in refused(new_workspace, "train", "stylegan", code=2)
+
+
+def test_no_data_yet(new_workspace: Shell) -> None:
+    assert "ganops data add" in refused(new_workspace, "run", code=2)
+
+
+def test_no_workspace(tmp_path: Path) -> None:
+    assert "ganops init" in refused(Shell(tmp_path), "run", code=2)
+
+
+def test_too_few_images_stop_the_flow_with_the_rule_and_the_count(new_workspace: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / f"{number}.png")
+    new_workspace("data", "add", str(folder))
+    said = refused(new_workspace, "run", code=3)
+    assert "image_count" in said and "30" in said
+    workspace.edit_params(Layout(new_workspace.folder), {"validation.image_count.min": 10})
+    said = refused(new_workspace, "run", code=3)
+    assert "split" in said
+    assert new_workspace.json("status")["versions"] == []
+
+
+def test_unlabelled_images_say_what_to_configure(new_workspace: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(900):
+        Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / f"{number}.png")
+    new_workspace("data", "add", str(folder))
+    assert "reference.extractor" in refused(new_workspace, "run", code=2)
+
+
+def test_an_offending_image_is_named(new_workspace: Shell, tmp_path: Path) -> None:
+    new_workspace("data", "add", "digits")
+    (tmp_path / "flat").mkdir()
+    Image.new("L", (8, 8), 127).save(tmp_path / "flat" / "all-grey.png")
+    new_workspace("data", "add", str(tmp_path / "flat"))
+    said = refused(new_workspace, "run", code=3)
+    assert "not_constant" in said and "all-grey.png" in said
+
+
+def test_a_read_only_workspace(new_workspace: Shell) -> None:
+    if os.geteuid() == 0:
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(GANOPS), "data", "add", "digits"]
+        for folder in (new_workspace.folder, *new_workspace.folder.parents):
+            if folder.owner() == "root" and str(folder).startswith("/tmp/pytest"):
+                folder.chmod(0o755)
+        result = subprocess.run(command, cwd=new_workspace.folder, capture_output=True, text=True)
+        if "Permission denied" in result.stderr and "ganops" in result.stderr.split(":")[0]:
+            pytest.skip("another user may not read this Python installation, so cannot try")
+    else:
+        new_workspace.folder.chmod(0o555)
+        (new_workspace.folder / ".ganops").chmod(0o555)
+        result = subprocess.run(
+            [str(GANOPS), "data", "add", "digits"], cwd=new_workspace.folder, capture_output=True, text=True
+        )
+        new_workspace.folder.chmod(0o755)
+        (new_workspace.folder / ".ganops").chmod(0o755)
+    assert result.returncode == 2, result.stderr
+    assert "cannot be written" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_no_git(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    said = refused(Shell(tmp_path), "init", "mine", code=2, PATH=str(tmp_path / "bin"))
+    assert "git" in said
+    assert not (tmp_path / "mine").exists(), "a workspace that could not be made is not left half-made"
+
+
+def test_a_running_flow_keeps_others_out(new_workspace: Shell) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from ganops import workspace; from ganops.layout import Layout\n"
+        "with workspace.exclusive(Layout(Path(sys.argv[1])), 'ganops run'):\n"
+        "    print('held', flush=True); time.sleep(120)"
+    )
+    command = [sys.executable, "-c", code, str(new_workspace.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+            for arguments in (("run",), ("data", "add", "digits")):
+                assert f"in use by `ganops run` (process {holder.pid})" in refused(new_workspace, *arguments, code=2)
+        finally:
+            holder.kill()
+
+
+@pytest.mark.parametrize("way", ["kill -9", "Ctrl-C"])
+def test_a_run_that_is_ended_leaves_nothing_at_work_and_is_taken_up(new_workspace: Shell, way: str) -> None:
+    new_workspace("data", "add", "digits")
+    workspace.edit_params(Layout(new_workspace.folder), {"candidates.lite.kimg": 400})
+    process = subprocess.Popen(
+        [str(GANOPS), "run"],
+        cwd=new_workspace.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    stats = Layout(new_workspace.folder).train_dir("lite") / "stats.jsonl"
+    for _ in range(600):
+        if stats.exists() and stats.stat().st_size:
+            break
+        assert process.poll() is None
+        time.sleep(0.2)
+    if way == "Ctrl-C":  # a terminal sends it to the whole group
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.kill()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "stopped: " in said) == ((130, True) if way == "Ctrl-C" else (-9, False)), said
+    time.sleep(2)
+    assert not _working_in(new_workspace.folder)
+    assert new_workspace.json("status")["versions"] == []
+    workspace.edit_params(Layout(new_workspace.folder), {"candidates.lite.kimg": 12})
+    assert new_workspace.json("run")["decision"] in ("promoted", "kept-champion")
+
+
+def _working_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder and (command := (process / "cmdline").read_bytes()):
+                found.append(command.replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return [command for command in found if "ganops" in command or "dvc" in command]

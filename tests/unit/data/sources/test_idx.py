@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganops.data.sources import RawImage, open_source
+from ganops.errors import SourceRefused
+
+
+def images_file(pixels: np.ndarray) -> bytes:
+    return struct.pack(">4B3I", 0, 0, 8, 3, *pixels.shape) + pixels.tobytes()
+
+
+def labels_file(labels: list[int]) -> bytes:
+    return struct.pack(">4BI", 0, 0, 8, 1, len(labels)) + bytes(labels)
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 9, 10), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pixels: np.ndarray) -> Path:
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(images_file(pixels)))
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels_file([7, 0, 3])))
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(images_file(255 - pixels[:2]))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(labels_file([1, 2]))
+    return tmp_path
+
+
+def read(folder: Path) -> list[RawImage]:
+    items = list(open_source(str(folder)))
+    assert all(isinstance(item, RawImage) for item in items)
+    return items  # type: ignore[return-value]
+
+
+def test_pixels_labels_and_split_survive(folder: Path, pixels: np.ndarray) -> None:
+    items = read(folder)
+    assert [(item.label, item.split) for item in items] == [
+        ("7", "train"), ("0", "train"), ("3", "train"), ("1", "test"), ("2", "test"),
+    ]  # fmt: skip
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(items[1].data))), pixels[1])
+    assert open_source(str(folder)).expected == 5
+
+
+def test_without_label_files_images_are_unlabelled(folder: Path) -> None:
+    for path in folder.glob("*labels*"):
+        path.unlink()
+    assert {item.label for item in read(folder)} == {None}
+
+
+def test_one_missing_label_file_is_refused(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(SourceRefused, match=r"t10k-images-idx3-ubyte has no labels file"):
+        read(folder)
+
+
+def test_label_file_of_another_length_names_file_and_counts(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(labels_file([1, 2, 3, 4]))
+    with pytest.raises(SourceRefused, match=r"t10k-labels-idx1-ubyte holds 4 labels, but .*t10k-images.* 2 images"):
+        read(folder)
+
+
+def test_short_label_file_is_refused(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(labels_file([1, 2])[:-1])
+    with pytest.raises(SourceRefused, match="holds 1 labels, but its header says 2"):
+        read(folder)
+
+
+def test_truncated_gzip_is_refused(folder: Path) -> None:
+    path = folder / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(SourceRefused, match=r"train-images-idx3-ubyte\.gz is truncated"):
+        read(folder)
+
+
+@pytest.mark.parametrize("change", [-5, +5])
+def test_images_of_another_length_than_the_header_says(folder: Path, change: int) -> None:
+    path = folder / "t10k-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:change] if change < 0 else path.read_bytes() + b"x" * change)
+    with pytest.raises(SourceRefused, match="t10k-images-idx3-ubyte"):
+        read(folder)
+
+
+def test_wrong_magic_is_refused(folder: Path) -> None:
+    (folder / "t10k-images-idx3-ubyte").write_bytes(b"\x00\x00\x0d\x03" + bytes(40))
+    with pytest.raises(SourceRefused, match="begins with 00000d03 instead of 00000803"):
+        read(folder)
+
+
+def test_the_real_fashion_mnist() -> None:
+    shared = os.environ.get("GANOPS_SHARED")
+    if not shared:
+        pytest.skip("GANOPS_SHARED is not set")
+    source = open_source(str(Path(shared) / "data" / "fashion-mnist"))
+    first = next(iter(source))
+    assert source.expected == 70_000
+    assert isinstance(first, RawImage) and (first.label, first.split) == ("9", "train")

@@ -1,0 +1,64 @@
+"""Features to measure, without any images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from ganops.evaluation.protocol import Protocol
+from ganops.evaluation.reference import ReferenceSample
+from ganops.evaluation.sample import Sample
+from ganops.evaluation.threads import one_thread
+
+EXTRACTOR, HASH = "e" * 64, "r" * 64
+NUM_CLASSES = 4
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Matrices this small only wait for each other's threads."""
+    with one_thread():
+        yield
+
+
+@pytest.fixture
+def reference() -> ReferenceSample:
+    random = np.random.default_rng(100)
+    return ReferenceSample(
+        split="test",
+        features=random.normal(size=(300, 8)).astype(np.float32),
+        classes=random.integers(0, NUM_CLASSES, 300),
+        ids=random.integers(0, 256, (300, 32), dtype=np.uint8),
+        train_features=random.normal(size=(500, 8)).astype(np.float32),
+        num_classes=NUM_CLASSES,
+        hash=HASH,
+        extractor="classifier",
+        extractor_sha256=EXTRACTOR,
+        preprocessing="p@1",
+        metric_version=1,
+    )
+
+
+@pytest.fixture
+def make_sample(reference: ReferenceSample) -> Callable[..., Sample]:
+    def make(seed: int, shift: float = 0.3, scale: float = 1.0, count: int = 600) -> Sample:
+        random = np.random.default_rng(seed)
+        features = (random.normal(size=(count, 8)) * scale + shift).astype(np.float32)
+        protocol = Protocol(
+            score="fd_classifier@eeeeeeee",
+            extractor="classifier",
+            extractor_sha256=EXTRACTOR,
+            preprocessing="p@1",
+            split="test",
+            reference_hash=HASH,
+            num_images=count,
+            num_reference=len(reference.features),
+            seed=7,
+            metric_version=1,
+        )
+        classes = random.integers(0, NUM_CLASSES, count)
+        return Sample(f"{seed:064x}", features, classes, protocol, np.empty(0, np.uint64))
+
+    return make

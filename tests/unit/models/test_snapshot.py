@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganops.errors import SnapshotError
+from ganops.models import ModelSpec, Snapshot, build_generator, latents, load_snapshot, save_snapshot
+
+SPEC = ModelSpec("dcgan", (1, 8, 9), z_dim=4, width=4)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Snapshot:
+    generator = build_generator(SPEC).to(memory_format=torch.channels_last)
+    return save_snapshot(tmp_path / "snapshot", generator, SPEC, {"seed": 1}, {"extra.npy": b"abc"})
+
+
+def test_it_comes_back_the_same(saved: Snapshot, tmp_path: Path) -> None:
+    loaded = load_snapshot(tmp_path / "snapshot")
+    z = latents(0, 3, 4)
+    assert torch.equal(build_generator(SPEC).eval()(z), loaded.generator(z))
+    assert (loaded.spec, dict(loaded.info), loaded.sha256) == (SPEC, {"seed": 1}, saved.sha256)
+    assert not loaded.generator.training
+
+
+def test_the_same_content_has_the_same_digest(saved: Snapshot, tmp_path: Path) -> None:
+    again = save_snapshot(tmp_path / "again", saved.generator, SPEC, {"seed": 1}, {"extra.npy": b"abc"})
+    assert again.sha256 == saved.sha256
+
+
+@pytest.mark.parametrize("name", ["generator.safetensors", "extra.npy"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+@pytest.mark.usefixtures("saved")
+def test_damage_is_refused(tmp_path: Path, name: str, damage: str) -> None:
+    path = tmp_path / "snapshot" / name
+    content = path.read_bytes()
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-1] if damage == "truncate" else content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(SnapshotError, match=name):
+        load_snapshot(tmp_path / "snapshot")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"files": {}},
+        {"files": {"../generator.safetensors": "0", "generator.safetensors": "0"}},
+        {"architecture": {"family": "nope"}},
+        {"architecture": {"family": "dcgan", "image_shape": [1, 8, 4000], "z_dim": 4, "width": 4}},
+        {"architecture": {"family": "dcgan", "image_shape": [1, 8, 8], "z_dim": 5, "width": 4}},
+    ],
+)
+@pytest.mark.usefixtures("saved")
+def test_a_changed_model_json_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "snapshot" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(SnapshotError):
+        load_snapshot(tmp_path / "snapshot")
+
+
+def test_no_snapshot(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match=r"model\.json"):
+        load_snapshot(tmp_path)

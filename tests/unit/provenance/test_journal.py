@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from ganops.errors import GanOpsError
+from ganops.provenance.journal import Journal
+
+
+def filled(folder: Path) -> Journal:
+    journal = Journal(folder / "journal")
+    journal.append("registered", 1, "lowest distance", {"candidate": "lite"})
+    journal.append("promoted", 1, "first", {"reference": "r", "champion": None, "challenger": "a"})
+    journal.append("kept-champion", 2, "not better", {"reference": "r", "champion": "a", "challenger": "b"})
+    return journal
+
+
+def test_events_come_back_in_order(tmp_path: Path) -> None:
+    entries = filled(tmp_path).entries()
+    assert [(entry.event, entry.version) for entry in entries] == [
+        ("registered", 1),
+        ("promoted", 1),
+        ("kept-champion", 2),
+    ]
+    assert entries[1].previous == entries[0].digest
+
+
+@pytest.mark.parametrize("damage", ["edit", "remove", "reorder", "rubbish"])
+def test_a_changed_journal_is_refused_and_the_line_named(tmp_path: Path, damage: str) -> None:
+    journal = filled(tmp_path)
+    path = journal.folder / "journal.jsonl"
+    lines = path.read_text().splitlines()
+    if damage == "edit":
+        event = json.loads(lines[1]) | {"reason": "because I say so"}
+        lines[1] = json.dumps(event)
+    elif damage == "remove":
+        del lines[1]
+    elif damage == "reorder":
+        lines[1], lines[2] = lines[2], lines[1]
+    else:
+        lines[1] = "{"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(GanOpsError, match="Line 2 of"):
+        journal.entries()
+
+
+def test_attempts_count_challengers_against_a_champion_on_one_reference(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    assert journal.attempts("r") == 1, "the first promotion had no champion to be tested against"
+    journal.append("kept-champion", 2, "again", {"reference": "r", "champion": "a", "challenger": "b"})
+    assert journal.attempts("r") == 1, "the same challenger asked twice is one try"
+    journal.append("kept-champion", 3, "not better", {"reference": "r", "champion": "a", "challenger": "c"})
+    assert (journal.attempts("r"), journal.attempts("other")) == (2, 0)
+
+
+def test_a_decision_is_stored_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.stored("ab12") is None
+    journal.store("ab12", {"promote": False})
+    assert journal.stored("ab12") == {"promote": False}
+    with pytest.raises(AssertionError):
+        journal.store("ab12", {"promote": True})
+
+
+def _append(folder: str, number: int) -> None:
+    for _ in range(5):
+        Journal(Path(folder)).append("registered", number, "race", {})
+
+
+def test_writers_at_once_keep_the_chain(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append, args=(str(tmp_path), number)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(Journal(tmp_path).entries()) == 15

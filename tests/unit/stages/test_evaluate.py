@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ganops.config import Config, parse
+from ganops.errors import IncomparableReports, SnapshotError, UnknownName, UserError
+from ganops.evaluation.extractors import Card, save_extractor
+from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
+from ganops.evaluation.reference import METRIC_VERSION, reference_hash
+from ganops.evaluation.report import EvaluationReport
+from ganops.evaluation.threads import one_thread
+from ganops.files import write_json
+from ganops.layout import Layout
+from ganops.models import ModelSpec, build_generator, save_snapshot
+from ganops.stages.evaluate import evaluate, read_report, require_report
+
+SPEC = ModelSpec("lite", (1, 8, 8), z_dim=8, width=4)
+CANDIDATE = {"family": "lite", "objective": "non_saturating"}
+
+
+def _config(num_images: int = 300) -> Config:
+    return parse({"evaluate": {"num_images": num_images}, "candidates": {"a": CANDIDATE, "b": CANDIDATE}})
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """An untrained extractor, a random reference without `test`, and an untrained generator."""
+    layout, random = Layout(tmp_path), np.random.default_rng(0)
+    torch.manual_seed(0)
+    network = ExtractorNetwork(ClassifierNetwork((1, 8, 8), 16, 3), Projection(16, 8)).eval()
+    card = Card("classifier", (1, 8, 8), 16, 8, ("x", "y", "z"), 0.9, "p@1", 0)
+    extractor = save_extractor(layout.reference / "extractor", network, card)
+    for name, count in (("train", 200), ("select", 120)):
+        folder = layout.reference / name
+        folder.mkdir()
+        seen = extractor.observe(random.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8))
+        np.save(folder / "features.npy", seen.features)
+        np.save(folder / "classes.npy", seen.classes)
+        np.save(folder / "ids.npy", random.integers(0, 256, (count, 32), dtype=np.uint8))
+    facts = {
+        "format": 1,
+        "metric_version": METRIC_VERSION,
+        "extractor": {"kind": "classifier", "sha256": extractor.sha256, "dim": 8, "accuracy": 0.9},
+        "classes": ["x", "y", "z"],
+        "preprocessing": "p@1",
+        "splits": {"select": {"count": 120, "hash": reference_hash(extractor.sha256, "i")}},
+    }
+    write_json(layout.reference / "reference.json", facts)
+    _save(layout, "a", SPEC)
+    return layout
+
+
+def _save(layout: Layout, name: str, spec: ModelSpec) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([1, 2, 3], np.uint64))
+    files = {"training_images.npy": buffer.getvalue()}
+    save_snapshot(layout.snapshot(name), build_generator(spec), spec, {"preprocessing": "p@1"}, files)
+
+
+def test_report_with_its_whole_protocol_and_without_the_test_split(layout: Layout) -> None:
+    assert not (layout.reference / "test").exists()
+    report = evaluate(layout, _config(), "a")
+    assert set(report.metrics) >= {"fd_star", "kid", "precision", "recall", "density", "coverage", "class_coverage"}
+    assert all(measured.finite for measured in report.metrics.values())
+    assert report.fd_star.low < report.fd_star.value < report.fd_star.high
+    protocol = report.protocol
+    assert (protocol.split, protocol.num_images, protocol.num_reference) == ("select", 300, 120)
+    assert report.score_name == f"fd_classifier@{protocol.extractor_sha256[:8]}"
+    assert set(protocol.libraries) == {"ganops", "torch", "numpy"}
+    assert np.load(layout.evaluate_dir("a") / "features.npy").shape == (300, 8)
+
+
+def test_report_is_read_back_and_the_same_a_second_time(layout: Layout) -> None:
+    report = evaluate(layout, _config(), "a")
+    path = layout.evaluate_dir("a") / "report.json"
+    first = path.read_bytes()
+    with one_thread():
+        evaluate(layout, _config(), "a")
+    assert path.read_bytes() == first
+    assert require_report(layout, "a") == report == EvaluationReport.from_json(json.loads(first))
+    assert report.figures()["fd_star"] == report.fd_star.value
+
+
+def test_no_report_and_a_damaged_one(layout: Layout) -> None:
+    assert read_report(layout, "a") is None
+    with pytest.raises(UserError, match="ganops evaluate a"):
+        require_report(layout, "a")
+    write_json(layout.evaluate_dir("a") / "report.json", {"format": 1})
+    with pytest.raises(UserError, match="damaged"):
+        read_report(layout, "a")
+
+
+def test_clear_errors(layout: Layout) -> None:
+    with pytest.raises(UnknownName, match="'c'"):
+        evaluate(layout, _config(), "c")
+    with pytest.raises(SnapshotError):
+        evaluate(layout, _config(), "b")
+    _save(layout, "b", ModelSpec("lite", (1, 9, 8), z_dim=8, width=4))
+    with pytest.raises(IncomparableReports, match="image shape"):
+        evaluate(layout, _config(), "b")
+    (layout.snapshot("a") / "training_images.npy").unlink()
+    with pytest.raises(SnapshotError, match=r"training_images\.npy"):
+        evaluate(layout, _config(), "a")
+    assert not layout.evaluate_dir("a").exists()
+    shutil.rmtree(layout.reference)
+    with pytest.raises(UserError, match="ganops reference"):
+        evaluate(layout, _config(), "a")

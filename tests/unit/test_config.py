@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from ganops import config as configuration
+from ganops.errors import ConfigError, UnknownName
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def params() -> dict[str, Any]:
+    return YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+
+
+def changed(dotted: str, value: Any) -> dict[str, Any]:
+    mapping = copy.deepcopy(params())
+    *sections, key = dotted.split(".")
+    section = mapping
+    for part in sections:
+        section = section[part]
+    section[key] = value
+    return mapping
+
+
+def test_the_commented_params_name_every_key_and_its_default() -> None:
+    written = configuration.parse(params())
+    assert written == configuration.Config(candidates=written.candidates)
+    for section, model in configuration.Config.model_fields.items():
+        assert section in params(), f"params.yaml does not show '{section}'"
+        if hasattr(model.annotation, "model_fields"):
+            assert set(params()[section]) == set(model.annotation.model_fields), section
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "said"),
+    [
+        ("sed", 1, "unknown key 'sed', did you mean 'seed'?"),
+        ("data.image_sise", [8, 8], "did you mean 'image_size'?"),
+        ("candidates.lite.gama", 1, "did you mean 'gamma'?"),
+        ("candidates.lite.gamma", -1, "'candidates.lite.gamma' is -1"),
+        (
+            "candidates.lite.family",
+            "stylegan",
+            "'candidates.lite.family' is 'stylegan', but input should be 'dcgan' or",
+        ),
+        ("data.split.select", 0.9, "'data.split.select' is 0.9, but input should be less than 0.5"),
+        ("data.image_size", [4, 8], "'data.image_size.0' is 4"),
+        ("train.kimg", 3, "unknown key 'train.kimg'"),
+        ("candidates", {}, "'candidates'"),
+        ("candidates.dcgan.gamma", 1.0, "batch norm"),
+        ("seed", "many", "'seed' is 'many'"),
+        ("gate.alpha", float("nan"), "'gate.alpha' is nan"),
+    ],
+)
+def test_a_mistake_names_field_value_and_what_is_allowed(dotted: str, value: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        configuration.parse(changed(dotted, value))
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_candidate_names_those_that_exist() -> None:
+    with pytest.raises(UnknownName, match=r"did you mean 'lite'.*dcgan, lite"):
+        configuration.parse(params()).candidate("lit")
+
+
+def test_a_configuration_is_frozen() -> None:
+    config = configuration.parse(params())
+    with pytest.raises(Exception, match="frozen"):
+        config.seed = 1  # type: ignore[misc]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ganops import files
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    files.write_json(path, {"old": 1})
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_json(path, {"new": 2})
+    assert files.read_json(path) == {"old": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_not_a_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"x": float("nan")})
+
+
+def test_written_files_are_readable_by_a_team(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "a", "text")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) & 0o044 == 0o044
+
+
+def test_a_directory_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with files.replace_directory(target) as folder:
+        (folder / "one").write_text("1")
+    with pytest.raises(RuntimeError), files.replace_directory(target) as folder:
+        (folder / "two").write_text("2")
+        raise RuntimeError("killed half-way")
+    assert [entry.name for entry in target.iterdir()] == ["one"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
+    assert files.digest_json({"a": 1, "b": [2]}) == files.digest_json({"b": [2], "a": 1})
+    assert files.digest_json({"a": 1}) != files.digest_json({"a": 2})

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganops.config import FirstPromotionConfig, GateConfig, GuardConfig, GuardsConfig
+from ganops.evaluation.compare import Comparison, Contrast
+from ganops.evaluation.estimate import Measurement
+from ganops.evaluation.protocol import Protocol
+from ganops.gate import Check, PromotionDecision, decide, level_of
+
+POLICY = GateConfig()
+PROTOCOL = Protocol("fd_classifier@e", "classifier", "e", "p", "test", "r", 1000, 300, 0, 1)
+WORSE_BY = {"kernel_distance": 0.03, "coverage": 0.3, "recall": 0.3, "class_coverage": 0.3}
+
+
+def _contrast(challenger: float, champion: float, improvement: float, error: float) -> Contrast:
+    return Contrast(Measurement(challenger, error), Measurement(champion, error), Measurement(improvement, error))
+
+
+def _against_champion(gain: float, error: float = 0.5, **worse_by: float) -> Comparison:
+    metrics = {
+        "fd_star": _contrast(10.0 - gain, 10.0, gain, error),
+        "kernel_distance": _contrast(0.01, 0.01, 0.0, 1e-4),
+        "coverage": _contrast(0.9, 0.9, 0.0, 0.01),
+        "recall": _contrast(0.8, 0.8, 0.0, 0.01),
+        "class_coverage": _contrast(0.9, 0.9, 0.0, 0.01),
+        "memorisation": _contrast(0.0, 0.0, 0.0, 0.02),
+    }
+    for name, loss in worse_by.items():
+        known = metrics[name]
+        metrics[name] = replace(known, improvement=replace(known.improvement, value=-loss))  # type: ignore[type-var]
+    return Comparison("a" * 64, "b" * 64, PROTOCOL, metrics)
+
+
+def _first(fd: float, error: float = 1.0, memorised: float = 0.0, memorised_error: float = 0.02) -> Comparison:
+    metrics = {
+        "fd_star": Contrast(Measurement(fd, error), None, None),
+        "memorisation": Contrast(Measurement(memorised, memorised_error), None, None),
+    }
+    return Comparison("a" * 64, None, PROTOCOL, metrics)
+
+
+@pytest.mark.parametrize(
+    ("case", "comparison", "promoted", "failing"),
+    [
+        ("first, good", _first(20.0), True, set()),
+        ("first, over the bound", _first(99.0), False, {"fd_bound"}),
+        ("first, copies", _first(20.0, memorised=0.4), False, {"memorisation"}),
+        ("first, too few images to tell", _first(20.0, memorised_error=0.2), False, {"memorisation"}),
+        ("better", _against_champion(3.0), True, set()),
+        ("better, but not surely", _against_champion(0.5), False, {"fd_improvement"}),
+        ("equal", _against_champion(0.0), False, {"fd_improvement"}),
+        ("worse", _against_champion(-3.0), False, {"fd_improvement"}),
+        ("tiny reference", _against_champion(3.0, error=30.0), False, {"fd_improvement"}),
+        ("no uncertainty at all", _against_champion(3.0, error=0.0), False, {"fd_improvement"}),
+        ("not a number", _against_champion(math.nan), False, {"fd_improvement", "finite"}),
+        ("infinite", _against_champion(math.inf), False, {"fd_improvement", "finite"}),
+        ("infinite error", _against_champion(3.0, error=math.inf), False, {"fd_improvement", "finite"}),
+        ("negative error", _against_champion(3.0, error=-1.0), False, {"fd_improvement", "finite"}),
+        *((f"guard {name}", _against_champion(3.0, **{name: loss}), False, {name}) for name, loss in WORSE_BY.items()),
+    ],
+)
+def test_table(case: str, comparison: Comparison, promoted: bool, failing: set[str]) -> None:
+    decision = decide(comparison, POLICY, 1)
+    assert decision.promote is promoted, case
+    assert {check.name for check in decision.checks if check.verdict == "failed"} == failing
+    assert decision.evidence == comparison.sha256
+    first_word = {True: "Promoted", False: "Kept" if comparison.champion else "Not"}[promoted]
+    assert decision.sentence.startswith(first_word)
+
+
+def test_a_guard_is_not_passed_by_being_vague() -> None:
+    comparison = _against_champion(3.0)
+    vague = replace(comparison.metrics["recall"], improvement=Measurement(0.0, 0.2))
+    decision = decide(replace(comparison, metrics={**comparison.metrics, "recall": vague}), POLICY, 1)
+    assert [check.name for check in decision.checks if check.verdict == "failed"] == ["recall"]
+
+
+def test_a_guard_that_is_off_does_not_object_and_one_that_was_not_measured_does() -> None:
+    off = POLICY.model_copy(update={"guards": GuardsConfig(recall=GuardConfig(margin=0.1, enabled=False))})
+    bad = _against_champion(3.0, recall=0.5)
+    assert decide(bad, off, 1).promote
+    metrics = {name: contrast for name, contrast in bad.metrics.items() if name != "recall"}
+    assert decide(replace(bad, metrics=metrics), off, 1).promote
+    assert not decide(replace(bad, metrics=metrics), POLICY, 1).promote
+
+
+def test_nothing_measured_is_no_promotion() -> None:
+    for champion in (None, "b" * 64):
+        assert not decide(Comparison("a" * 64, champion, PROTOCOL, {}), POLICY, 1).promote
+
+
+def test_min_improvement_and_first_bound_are_policy() -> None:
+    assert not decide(_against_champion(3.0), GateConfig(min_improvement=2.5), 1).promote
+    assert not decide(_first(20.0), GateConfig(first=FirstPromotionConfig(max_fd=21.0)), 1).promote
+
+
+def test_later_attempts_need_more_and_all_together_spend_alpha() -> None:
+    comparison = _against_champion(1.2)
+    verdicts = [decide(comparison, POLICY, attempt).promote for attempt in (1, 2, 5, 20)]
+    assert verdicts[0] is True
+    assert verdicts[-1] is False
+    assert verdicts == sorted(verdicts, reverse=True)
+    assert 0.99 * 0.05 < sum(level_of(0.05, attempt) for attempt in range(1, 1000)) < 0.05
+    assert decide(comparison, POLICY, 10**9).promote is False
+
+
+def test_json_round_trip_even_of_what_is_no_number() -> None:
+    for comparison in (_against_champion(3.0), _first(20.0), _against_champion(math.inf)):
+        decision = decide(comparison, POLICY, 3)
+        text = json.dumps(decision.to_json(), allow_nan=False)
+        assert PromotionDecision.from_json(json.loads(text)) == decision
+        replayed = Comparison.from_json(json.loads(json.dumps(comparison.to_json(), allow_nan=False)))
+        assert decide(replayed, POLICY, 3) == decision
+
+
+def test_an_unknown_verdict_is_not_read() -> None:
+    with pytest.raises(ValueError, match="verdict"):
+        Check.from_json({"name": "x", "verdict": "maybe"})
+
+
+FINITE = st.floats(-1e6, 1e6)
+ERROR = st.floats(1e-6, 1e4)
+
+
+@given(gain=FINITE, error=ERROR, attempt=st.integers(1, 50), more=st.floats(0, 1e6))
+def test_monotone_in_the_estimate(gain: float, error: float, attempt: int, more: float) -> None:
+    if decide(_against_champion(gain, error), POLICY, attempt).promote:
+        assert decide(_against_champion(gain + more, error), POLICY, attempt).promote
+
+
+@given(gain=FINITE, error=ERROR, attempt=st.integers(1, 50), alpha=st.floats(0.001, 0.499))
+def test_never_both_ways(gain: float, error: float, attempt: int, alpha: float) -> None:
+    policy = GateConfig(alpha=alpha)
+    there, back = _against_champion(gain, error), _against_champion(-gain, error)
+    assert not (decide(there, policy, attempt).promote and decide(back, policy, attempt).promote)
+
+
+@given(
+    metric=st.sampled_from(["fd_star", "kernel_distance", "coverage", "recall", "class_coverage", "memorisation"]),
+    side=st.sampled_from(["challenger", "champion", "improvement"]),
+    part=st.sampled_from(["value", "standard_error"]),
+    bad=st.sampled_from([math.nan, math.inf, -math.inf]),
+    gain=FINITE,
+)
+def test_never_promotes_on_what_is_not_finite(metric: str, side: str, part: str, bad: float, gain: float) -> None:
+    comparison = _against_champion(gain)
+    contrast = comparison.metrics[metric]
+    broken = replace(contrast, **{side: replace(getattr(contrast, side), **{part: bad})})
+    decision = decide(replace(comparison, metrics={**comparison.metrics, metric: broken}), POLICY, 1)
+    assert not decision.promote
+    assert metric in decision.sentence

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganops import workspace
+from ganops.errors import ConfigError, WorkspaceBusy, WorkspaceError
+from ganops.layout import Layout
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return workspace.create(tmp_path / "mine")
+
+
+def test_a_new_workspace_is_a_copy_of_the_repositorys_root(layout: Layout) -> None:
+    for name in ("params.yaml", "dvc.yaml", "prefect.yaml", "flows/retrain.py", "mlflow/compose.yaml", ".gitignore"):
+        assert (layout.root / name).read_bytes() == (ROOT / name).read_bytes(), name
+
+
+def test_it_is_found_from_below(layout: Layout) -> None:
+    deep = layout.root / "data" / "raw"
+    deep.mkdir(parents=True)
+    assert workspace.find(deep).root == layout.root
+
+
+def test_no_workspace_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match="ganops init DIR"):
+        workspace.find(tmp_path)
+
+
+def test_a_second_init_is_refused(layout: Layout) -> None:
+    before = layout.params.read_bytes()
+    with pytest.raises(WorkspaceError, match="is a workspace already"):
+        workspace.create(layout.root)
+    assert layout.params.read_bytes() == before
+
+
+def test_a_gitignore_that_was_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine.txt\n")
+    workspace.create(tmp_path)
+    assert (tmp_path / ".gitignore").read_text().startswith("mine.txt\n")
+    assert "/.ganops/" in (tmp_path / ".gitignore").read_text()
+
+
+def test_an_edit_keeps_comments_and_is_checked(layout: Layout) -> None:
+    workspace.edit_params(layout, {"seed": 7, "candidates.lite.kimg": 20})
+    text = layout.params.read_text()
+    assert "# a split" not in text and "# The pinned extractor" in text
+    config = workspace.load(layout).config
+    assert (config.seed, config.candidates["lite"].kimg) == (7, 20)
+    with pytest.raises(ConfigError, match="seed"):
+        workspace.edit_params(layout, {"seed": -1})
+    assert layout.params.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["a: [1", "just words", "\t- x", "candidates: 3"])
+def test_a_broken_params_file_is_one_paragraph(layout: Layout, text: str) -> None:
+    layout.params.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        workspace.load(layout)
+    assert "\n" not in str(raised.value) and "params.yaml" in str(raised.value)
+
+
+def test_one_holder_at_a_time_and_a_killed_one_lets_go(layout: Layout) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from ganops import workspace; from ganops.layout import Layout\n"
+        "with workspace.exclusive(Layout(Path(sys.argv[1])), 'ganops run'):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(layout.root)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    busy = pytest.raises(WorkspaceBusy, match=rf"in use by `ganops run` \(process {holder.pid}\)")
+    with busy, workspace.exclusive(layout, "ganops data add"):
+        pytest.fail("two holders")
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with workspace.exclusive(layout, "ganops data add"):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="cannot be written"):
+        workspace.create(tmp_path / "file" / "mine")
+    with pytest.raises(WorkspaceError, match="cannot be written"):
+        workspace.require_writable(Layout(tmp_path / "file"))
