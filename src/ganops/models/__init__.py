@@ -4,8 +4,10 @@ This package needs torch, numpy, safetensors and, of ganops, only `errors` and `
 it is what travels to the machine that serves a model.
 """
 
-from ganops.models.families import FAMILIES, Discriminator, Generator, build_discriminator, build_generator
-from ganops.models.latents import latents
+from ganops.models.families import FAMILIES, default_spec
+from ganops.models.family import Family
+from ganops.models.latents import class_labels, latents
+from ganops.models.networks import Discriminator, Generator, build_discriminator, build_generator
 from ganops.models.sampling import generate, to_uint8
 from ganops.models.snapshot import Snapshot, load_snapshot, save_snapshot
 from ganops.models.spec import ModelSpec
@@ -13,11 +15,14 @@ from ganops.models.spec import ModelSpec
 __all__ = [
     "FAMILIES",
     "Discriminator",
+    "Family",
     "Generator",
     "ModelSpec",
     "Snapshot",
     "build_discriminator",
     "build_generator",
+    "class_labels",
+    "default_spec",
     "generate",
     "latents",
     "load_snapshot",

@@ -18,7 +18,8 @@ class Resampling:
     """Geometry of one strided convolution from `fine` to `coarse`, or transposed from `coarse` to `fine`.
 
     With padding 1 the kernel alone absorbs the parity, per axis: 4 where fine = 2·coarse,
-    3 where fine = 2·coarse - 1, and 3 at stride 1 where the axis is not resampled.
+    3 where fine = 2·coarse - 1, and 3 at stride 1 where the axis is not resampled. An odd kernel k with
+    padding k // 2 goes down exactly by itself, and up with `output_padding`.
     """
 
     coarse: Size
@@ -32,6 +33,11 @@ class Resampling:
     def kernel(self) -> Size:
         return _kernel(self.coarse[0], self.fine[0]), _kernel(self.coarse[1], self.fine[1])
 
+    @property
+    def output_padding(self) -> Size:
+        """What a transposed convolution with an odd kernel adds to come out at `fine`: 0 or 1."""
+        return int(self.fine[0] == 2 * self.coarse[0]), int(self.fine[1] == 2 * self.coarse[1])
+
 
 def levels(height: int, width: int, coarsest: int = COARSEST) -> list[Size]:
     """Sizes from the coarsest to (height, width), each axis halved (rounding up) until it is at most `coarsest`."""
@@ -43,7 +49,19 @@ def levels(height: int, width: int, coarsest: int = COARSEST) -> list[Size]:
 
 def resamplings(height: int, width: int, coarsest: int = COARSEST) -> list[Resampling]:
     """The steps between `levels`, coarsest first."""
-    sizes = levels(height, width, coarsest)
+    return steps_between(levels(height, width, coarsest))
+
+
+def halvings(height: int, width: int, count: int) -> list[Size]:
+    """Sizes from the coarsest to (height, width), both axes halved (rounding up) `count` times."""
+    sizes = [(height, width)]
+    for _ in range(count):
+        sizes.insert(0, ((sizes[0][0] + 1) // 2, (sizes[0][1] + 1) // 2))
+    return sizes
+
+
+def steps_between(sizes: list[Size]) -> list[Resampling]:
+    """The steps from each size to the next, coarsest first."""
     return [Resampling(coarse, fine) for coarse, fine in pairwise(sizes)]
 
 

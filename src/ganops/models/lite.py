@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from ganops.models.family import Family
 from ganops.models.levels import channels, levels, resamplings
 from ganops.models.spec import ModelSpec
 
@@ -17,13 +18,13 @@ SLOPE = 0.2
 
 
 def generator(spec: ModelSpec) -> list[nn.Module]:
-    """Layers from z (N, z_dim) to images (N, C, H, W) in -1…1."""
+    """Layers from z (N, input_dim) to images (N, C, H, W) in -1…1."""
     image_channels, height, width = spec.image_shape
     sizes = levels(height, width)
     maps = channels(spec.width, len(sizes))
     h, w = sizes[0]
     layers: list[nn.Module] = [
-        nn.Linear(spec.z_dim, maps[0] * h * w),
+        nn.Linear(spec.input_dim, maps[0] * h * w),
         nn.Unflatten(1, (maps[0], h, w)),
         nn.LeakyReLU(SLOPE),
         nn.Conv2d(maps[0], maps[0], 3, padding=1),
@@ -42,7 +43,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
 
 
 def discriminator(spec: ModelSpec) -> list[nn.Module]:
-    """Layers from images (N, C, H, W) in -1…1 to logits (N, 1)."""
+    """Layers from images (N, C, H, W) in -1…1 to logits (N, num_logits)."""
     image_channels, height, width = spec.image_shape
     steps = resamplings(height, width)[::-1]
     maps = channels(spec.width, len(steps) + 1)[::-1]
@@ -60,7 +61,7 @@ def discriminator(spec: ModelSpec) -> list[nn.Module]:
         nn.Conv2d(maps[-1], maps[-1], 3, padding=1),
         nn.LeakyReLU(SLOPE),
         nn.Flatten(),
-        nn.Linear(maps[-1] * h * w, 1),
+        nn.Linear(maps[-1] * h * w, spec.num_logits),
     ]
     return _initialised(layers)
 
@@ -73,3 +74,15 @@ def _initialised(layers: list[nn.Module]) -> list[nn.Module]:
         nn.init.zeros_(layer.bias)
     nn.init.xavier_normal_(weighted[-1].weight)  # no LeakyReLU follows the last layer
     return layers
+
+
+FAMILY = Family(
+    generator,
+    discriminator,
+    title="resize-convolutions, no normalisation",
+    source="this project, after Odena et al. 2016 and Huang et al. 2024",
+    trained="relativistic + R1 + R2, Adam(β1 0, β2 0.99)",
+    good_for="Small data and one or two CPU cores: a gradient penalty that a CPU can afford.",
+    default_width=32,
+    default_z_dim=64,
+)

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganops.models.families import Generator
-from ganops.models.latents import latents
+from ganops.models.latents import class_labels, latents
+from ganops.models.networks import Generator
+from ganops.models.spec import ModelSpec
+
+_PIXELS_AT_ONCE = 2**20
+"""A pass makes no more than that: 64 channels of it are 256 MB."""
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -16,21 +20,51 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images.float() * 127.5 + 127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def labels_for(spec: ModelSpec, seed: int, count: int, start: int = 0, label: int | None = None) -> Tensor | None:
+    """Labels of images `start` … `start + count - 1` of `seed`, int64 (count,): all `label`, or drawn by the classes'
+    shares. None for an unconditional spec, which takes no label."""
+    assert label is None or 0 <= label < spec.num_classes, label
+    if not spec.class_shares:
+        return None
+    if label is not None:
+        return torch.full((count,), label)
+    return class_labels(seed, count, spec.class_shares, start)
+
+
 def generate(
-    generator: Generator, count: int, seed: int, batch_size: int = 256, device: str | torch.device = "cpu"
+    generator: Generator,
+    count: int,
+    seed: int,
+    batch_size: int = 256,
+    device: str | torch.device = "cpu",
+    label: int | None = None,
 ) -> Iterator[Tensor]:
     """Batches of images_u8, uint8 (n, C, H, W) on the CPU, `count` images in all.
 
-    Image i comes of vector i of `latents(seed, …)`, whatever the batch size (equal to float rounding).
+    Image i comes of vector i of `latents(seed, …)`, whatever the batch size (equal to float rounding), and,
+    where the generator is conditional, of label i of `class_labels(seed, …)`, or of `label` throughout.
     `generator`, which must lie on `device`, runs in evaluation mode and is left in the mode it was in.
     """
+    spec = generator.spec
     was_training = generator.training
     generator.eval()
     try:
         for start in range(0, count, batch_size):
-            z = latents(seed, min(batch_size, count - start), generator.spec.z_dim, start)
-            with torch.inference_mode():
-                images_u8 = to_uint8(generator(z.to(device))).contiguous().cpu()
-            yield images_u8
+            size = min(batch_size, count - start)
+            z = latents(seed, size, spec.z_dim, start)
+            yield _images_u8(generator, z.to(device), labels_for(spec, seed, size, start, label))
     finally:
         generator.train(was_training)
+
+
+def _images_u8(generator: Generator, z: Tensor, labels: Tensor | None) -> Tensor:
+    """One batch on the CPU, in as many passes as its pixels need."""
+    _, height, width = generator.spec.image_shape
+    at_once = max(1, _PIXELS_AT_ONCE // (height * width))
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(z), at_once):
+            part = slice(first, first + at_once)
+            images = generator(z[part], None if labels is None else labels[part].to(z.device))
+            parts.append(to_uint8(images).contiguous().cpu())
+        return torch.cat(parts)

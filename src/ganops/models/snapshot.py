@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ganops.errors import SnapshotError
 from ganops.files import replace_directory, sha256_bytes, write_bytes, write_json
-from ganops.models.families import FAMILIES, Generator
+from ganops.models.families import FAMILIES
+from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
 
 FORMAT = 1
@@ -98,10 +99,10 @@ def load_snapshot(directory: Path) -> Snapshot:
 
 
 def _generator(directory: Path, spec: ModelSpec, weights: bytes) -> Generator:
-    generator = Generator(spec)
     try:
+        generator = Generator(spec)
         generator.load_state_dict(safetensors.torch.load(weights))
-    except (SafetensorError, RuntimeError):
+    except (SafetensorError, RuntimeError, AssertionError):
         raise SnapshotError(f"{directory / WEIGHTS} does not fit the architecture in {MODEL}.") from None
     generator.requires_grad_(False)
     return generator.eval()

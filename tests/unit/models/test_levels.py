@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ganops.models.levels import COARSEST, channels, levels, resamplings
 
-sides = st.integers(8, 128)
+sides = st.integers(8, 256)
 
 
 @given(sides, sides)
