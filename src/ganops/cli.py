@@ -143,6 +143,20 @@ def evaluate(context: typer.Context, candidate: CandidateArgument) -> None:
 
 
 @app.command()
+def models(
+    context: typer.Context,
+    size: Annotated[
+        str | None, typer.Option(help="HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, else the workspace's, else 28x28x1.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """The families of networks: size, cost, source, what each is good for."""
+    from ganops import commands
+
+    commands.models(context.obj, size, json)
+
+
+@app.command()
 def run(
     context: typer.Context,
     when: WhenOption = "changed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json as jsonlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ DEMO_PARAMS: Mapping[str, Any] = {
     "candidates.lite.ema_half_life_kimg": 8,
 }
 """What the demo changes in a new workspace's params.yaml: digits are small, and so is the budget."""
+
+DEFAULT_SHAPE = (1, 28, 28)
+"""(C, H, W) that `models` counts at where nothing says otherwise."""
 
 
 def init(folder: Path) -> None:
@@ -198,6 +202,48 @@ def _stage_workspace(start: Path) -> Workspace:
     layout = find(start)
     require_writable(layout)
     return load(layout)
+
+
+# ---------------------------------------------------------------- the families of networks
+
+
+def models(start: Path, size: str | None, json: bool) -> None:
+    from ganops.reports.families import family_rows, print_families
+
+    image_shape = _given_shape(size) if size is not None else _workspace_shape(start)
+    rows = family_rows(image_shape)
+    if all(row.refusal for row in rows):
+        channels, height, width = image_shape
+        raise UserError(
+            f"No family can do {height}x{width}x{channels} (height, width, channels): {rows[0].refusal}. "
+            "Choose another size with --size, or data.image_size and data.channels in params.yaml."
+        )
+    if json:
+        _print_json({"image_shape": list(image_shape), "families": [row.to_json() for row in rows]})
+    else:
+        print_families(results_console(), image_shape, rows)
+
+
+def _given_shape(size: str) -> tuple[int, int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:x(\d{1,2}))?", size)
+    if match is None:
+        raise UserError(f"'--size {size}' is no image size. Write HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, as 32x32x3.")
+    return int(match[3] or 1), int(match[1]), int(match[2])
+
+
+def _workspace_shape(start: Path) -> tuple[int, int, int]:
+    """(C, H, W) as params.yaml says; what it leaves open as prepared; else 1 channel of 28x28."""
+    from ganops.data import prepared
+
+    try:
+        layout = find(start)
+    except WorkspaceError:
+        return DEFAULT_SHAPE
+    wanted = load(layout).config.data
+    is_prepared = (layout.prepared / prepared.DATASET).exists()
+    channels, height, width = prepared.load(layout.prepared).image_shape if is_prepared else DEFAULT_SHAPE
+    height, width = wanted.image_size or (height, width)
+    return wanted.channels or channels, height, width
 
 
 # ---------------------------------------------------------------- the flow

@@ -82,7 +82,7 @@ FAMILY = Family(
     title="resize-convolutions, no normalisation",
     source="this project, after Odena et al. 2016 and Huang et al. 2024",
     trained="relativistic + R1 + R2, Adam(β1 0, β2 0.99)",
-    good_for="Small data and one or two CPU cores: a gradient penalty that a CPU can afford.",
+    good_for="Small data on one or two CPU cores: the gradient penalties of r3gan at a price that a CPU can pay.",
     default_width=32,
     default_z_dim=64,
 )

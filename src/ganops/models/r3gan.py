@@ -167,7 +167,7 @@ FAMILY = Family(
     title="modern residual, fix-up, no normalisation",
     source="Huang et al. 2024, arXiv:2501.05441",
     trained="relativistic + R1 + R2, Adam(β1 0, β2 0.9 to 0.99), cosine burn-ins",
-    good_for="The best images where a GPU gives it the time: every mode kept, no tricks.",
+    good_for="A GPU and hours: the strongest of these networks in its paper, steady without normalisation.",
     default_width=64,
     default_z_dim=64,
 )

@@ -90,7 +90,7 @@ FAMILY = Family(
     title="deconvolution with skips",
     source="classic, after Huang et al. 2017, arXiv:1608.06993",
     trained="non-saturating (BCE), Adam",
-    good_for="64×64 colour without any normalisation, where memory is no worry: skips widen every level.",
+    good_for="64×64 colour without normalisation, where memory is no worry: each level is wider than the last.",
     default_width=64,
     default_z_dim=100,
 )

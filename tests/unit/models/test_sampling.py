@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
+from tiny import SHARES, tiny_spec
 
-from ganops.models import ModelSpec, build_generator, generate, to_uint8
+from ganops.models import ModelSpec, build_generator, class_labels, generate, latents, sampling, to_uint8
 
 
 def test_to_uint8_rounds_and_clips() -> None:
@@ -23,3 +25,34 @@ def test_the_generator_is_left_in_its_mode() -> None:
     generator = build_generator(ModelSpec("lite", (1, 8, 8), z_dim=4, width=4)).train()
     list(generate(generator, 3, seed=0))
     assert generator.training
+
+
+def test_a_conditional_generator_draws_its_labels_or_makes_one_class() -> None:
+    spec = tiny_spec("lite", (1, 8, 9), class_shares=SHARES)
+    generator = build_generator(spec).eval()
+    z = latents(1, 6, spec.z_dim)
+    with torch.no_grad():
+        drawn = to_uint8(generator(z, class_labels(1, 6, SHARES)))
+        second = to_uint8(generator(z, torch.full((6,), 2)))
+    for batch_size in (6, 4):
+        assert torch.equal(torch.cat(list(generate(generator, 6, 1, batch_size))), drawn)
+        assert torch.equal(torch.cat(list(generate(generator, 6, 1, batch_size, label=2))), second)
+    assert not torch.equal(drawn, second)
+
+
+@pytest.mark.parametrize(("shares", "label"), [((), 0), (SHARES, 3), (SHARES, -1)])
+def test_a_class_that_is_not_there_is_a_programmers_mistake(shares: tuple[float, ...], label: int) -> None:
+    generator = build_generator(tiny_spec("lite", (1, 8, 8), class_shares=shares))
+    with pytest.raises(AssertionError):
+        next(generate(generator, 2, 0, label=label))
+
+
+def test_a_large_batch_is_made_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = build_generator(tiny_spec("dcgan", (1, 8, 9)))
+    whole = next(generate(generator, 10, seed=1))
+    passes: list[int] = []
+    generator.register_forward_pre_hook(lambda _, inputs: passes.append(len(inputs[0])))
+    monkeypatch.setattr(sampling, "_PIXELS_AT_ONCE", 4 * 8 * 9 + 1)
+    parts = next(generate(generator, 10, seed=1))
+    assert passes == [4, 4, 2]
+    assert (whole.int() - parts.int()).abs().max() <= 1

@@ -5,9 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import SHARES, tiny_spec
 
 from ganops.errors import SnapshotError
-from ganops.models import ModelSpec, Snapshot, build_generator, latents, load_snapshot, save_snapshot
+from ganops.models import (
+    FAMILIES,
+    ModelSpec,
+    Snapshot,
+    build_generator,
+    generate,
+    latents,
+    load_snapshot,
+    save_snapshot,
+)
 
 SPEC = ModelSpec("dcgan", (1, 8, 9), z_dim=4, width=4)
 
@@ -24,6 +34,26 @@ def test_it_comes_back_the_same(saved: Snapshot, tmp_path: Path) -> None:
     assert torch.equal(build_generator(SPEC).eval()(z), loaded.generator(z))
     assert (loaded.spec, dict(loaded.info), loaded.sha256) == (SPEC, {"seed": 1}, saved.sha256)
     assert not loaded.generator.training
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("shares", [(), SHARES])
+def test_every_family_comes_back_the_same(family: str, shares: tuple[float, ...], tmp_path: Path) -> None:
+    spec = tiny_spec(family, (3, 9, 8), class_shares=shares, spectral_norm=True)
+    generator = build_generator(spec, 1)
+    saved = save_snapshot(tmp_path / "snapshot", generator, spec, {})
+    assert saved.spec == spec
+    assert torch.equal(*(torch.cat(list(generate(each, 4, seed=2))) for each in (generator, saved.generator)))
+
+
+def test_a_snapshot_from_before_there_were_classes_is_read(tmp_path: Path) -> None:
+    save_snapshot(tmp_path / "snapshot", build_generator(SPEC), SPEC, {})
+    path = tmp_path / "snapshot" / "model.json"
+    model = json.loads(path.read_text())
+    for key in ("class_shares", "spectral_norm"):
+        del model["architecture"][key]
+    path.write_text(json.dumps(model))
+    assert load_snapshot(tmp_path / "snapshot").spec == SPEC
 
 
 def test_the_same_content_has_the_same_digest(saved: Snapshot, tmp_path: Path) -> None:
@@ -54,6 +84,10 @@ def test_damage_is_refused(tmp_path: Path, name: str, damage: str) -> None:
         {"architecture": {"family": "nope"}},
         {"architecture": {"family": "dcgan", "image_shape": [1, 8, 4000], "z_dim": 4, "width": 4}},
         {"architecture": {"family": "dcgan", "image_shape": [1, 8, 8], "z_dim": 5, "width": 4}},
+        {"architecture": {"family": "conv_flat", "image_shape": [1, 8, 8], "z_dim": 5, "width": 4}},
+        {"architecture": {"family": "dense_dcgan", "image_shape": [1, 256, 256], "z_dim": 5, "width": 4}},
+        {"architecture": {**SPEC.to_json(), "class_shares": [0.5, 0.4]}},
+        {"architecture": {**SPEC.to_json(), "class_shares": 3}},
     ],
 )
 @pytest.mark.usefixtures("saved")
