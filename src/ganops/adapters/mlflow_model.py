@@ -4,7 +4,8 @@ MLflow copies this file and the few `ganops` modules it needs beside the weights
 needs torch, numpy, pillow and safetensors, and GanOps itself is not installed there.
 
 A request row holds `n` and `seed` (n images of that seed, as `ganops sample` makes them), or one
-latent vector `z`. Each image comes back as a row: `png` (base64), `index`, `seed`.
+latent vector `z`; a conditional model takes `label`, too, for images of one class alone. Each image
+comes back as a row: `png` (base64), `index`, `seed`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from PIL import Image
 
 from ganops.models.latents import latents
-from ganops.models.sampling import to_uint8
+from ganops.models.sampling import images_of, labels_for
 from ganops.models.snapshot import Snapshot, load_snapshot
 
 MAX_IMAGES = 4096  # a request: a public endpoint must not be made to fill the memory
@@ -41,7 +42,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return pd.DataFrame(rows, columns=["index", "seed", "png"])
 
     def _answer(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        z_dim = self.snapshot.spec.z_dim
+        spec = self.snapshot.spec
+        z_dim = spec.z_dim
         if (given := request.get("z")) is not None:
             seed, z = -1, torch.from_numpy(np.asarray(given, dtype=np.float32).reshape(-1, z_dim))
         else:
@@ -51,9 +53,13 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
                     f"n is {count} and seed is {seed}: n has to be 1 to {MAX_IMAGES}, and seed at least 0."
                 )
             z = latents(seed, count, z_dim)
-        with torch.inference_mode():
-            for index, image in enumerate(to_uint8(self.snapshot.generator(z)).numpy()):
-                yield {"index": index, "seed": seed, "png": _png(image)}
+        if (label := request.get("label")) is not None and not 0 <= label < spec.num_classes:
+            raise mlflow.MlflowException.invalid_parameter_value(
+                f"label is {label}, and this model has {spec.num_classes} classes, counted from 0."
+            )
+        labels = labels_for(spec, max(seed, 0), len(z), label=None if label is None else int(label))
+        for index, image in enumerate(images_of(self.snapshot.generator, z, labels).numpy()):
+            yield {"index": index, "seed": seed, "png": _png(image)}
 
 
 def _requests(model_input: Any) -> list[dict[str, Any]]:

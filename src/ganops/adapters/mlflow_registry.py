@@ -136,6 +136,7 @@ def _packed(snapshot: Path) -> Iterator[Path]:
                 ColSpec(DataType.long, "n", required=False),
                 ColSpec(DataType.long, "seed", required=False),
                 ColSpec(Array(DataType.double), "z", required=False),
+                ColSpec(DataType.long, "label", required=False),
             ]
         ),
         outputs=Schema(

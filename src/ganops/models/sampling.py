@@ -31,6 +31,20 @@ def labels_for(spec: ModelSpec, seed: int, count: int, start: int = 0, label: in
     return class_labels(seed, count, spec.class_shares, start)
 
 
+def images_of(generator: Generator, z: Tensor, labels: Tensor | None) -> Tensor:
+    """images_u8, uint8 (N, C, H, W) on the CPU, of vectors z (N, z_dim) on the generator's device and labels, int64
+    (N,), from `labels_for`; in as many passes as their pixels need."""
+    _, height, width = generator.spec.image_shape
+    at_once = max(1, _PIXELS_AT_ONCE // (height * width))
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(z), at_once):
+            part = slice(first, first + at_once)
+            images = generator(z[part], None if labels is None else labels[part].to(z.device))
+            parts.append(to_uint8(images).contiguous().cpu())
+        return torch.cat(parts)
+
+
 def generate(
     generator: Generator,
     count: int,
@@ -52,19 +66,6 @@ def generate(
         for start in range(0, count, batch_size):
             size = min(batch_size, count - start)
             z = latents(seed, size, spec.z_dim, start)
-            yield _images_u8(generator, z.to(device), labels_for(spec, seed, size, start, label))
+            yield images_of(generator, z.to(device), labels_for(spec, seed, size, start, label))
     finally:
         generator.train(was_training)
-
-
-def _images_u8(generator: Generator, z: Tensor, labels: Tensor | None) -> Tensor:
-    """One batch on the CPU, in as many passes as its pixels need."""
-    _, height, width = generator.spec.image_shape
-    at_once = max(1, _PIXELS_AT_ONCE // (height * width))
-    parts = []
-    with torch.inference_mode():
-        for first in range(0, len(z), at_once):
-            part = slice(first, first + at_once)
-            images = generator(z[part], None if labels is None else labels[part].to(z.device))
-            parts.append(to_uint8(images).contiguous().cpu())
-        return torch.cat(parts)
