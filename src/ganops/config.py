@@ -142,10 +142,40 @@ class EvaluateConfig(Section):
 
 # ---------------------------------------------------------------- training
 
-Family = Literal["dcgan", "lite"]
-Objective = Literal["non_saturating", "relativistic"]
+Family = Literal["conv_flat", "dense_dcgan", "bn_conv_gan", "rgan", "mlp_gan", "dcgan", "sngan", "lite", "r3gan"]
+Objective = Literal["minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
+BATCH_NORM_FAMILIES = frozenset({"bn_conv_gan", "dcgan"})
+"""Families whose discriminator has batch norm; a test compares it with `models.FAMILIES`."""
+SPECTRAL_NORM_FAMILIES = frozenset({"sngan"})
+"""Families whose discriminator always has spectral norm."""
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainingGuardConfig(Section):
+    """When a training goes back, and when it is given up; see `training.guard`."""
+
+    max_rollbacks: Annotated[int, Field(ge=0, le=20)] = 3
+    """How often a training with a number that is not finite goes back to its last checkpoint."""
+    lr_factor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """What each time does to both learning rates."""
+    grace: Fraction = 0.25
+    """Share of the training during which low diversity and a high distance are youth, not collapse."""
+    diversity_floor: NonNegativeFloat = 0.05
+    """Total variance of generated features over the reference's, under which a generator has collapsed."""
+    diversity_patience: PositiveInt = 2
+    """Evaluations in a row under the floor that end a training."""
+    fd_factor: Annotated[float, Field(gt=1.0)] = 2.0
+    """How many times its best the Fréchet distance may be."""
+    fd_patience: PositiveInt = 6
+    """Evaluations in a row above that which end a training."""
+    vanished: NonNegativeFloat = 1e-7
+    """Norm of the generator's gradient under which it learns nothing: the discriminator has won."""
+    lost: NonNegativeFloat = 1e-7
+    """Difference of the mean logits under which real and generated are the same to a discriminator that has lost."""
+    patience: PositiveInt = 10
+    """Lines of statistics in a row of either that end a training."""
 
 
 class TrainConfig(Section):
@@ -154,10 +184,31 @@ class TrainConfig(Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    batch_size: Annotated[int, Field(ge=2, le=8192)] = 64
+    deterministic: bool = False
+    """On CUDA, only kernels that give the same bits each time. A CPU always does."""
+    batch_size: Annotated[int, Field(ge=1, le=8192)] = 64
+    micro_batch: PositiveInt | None = None
+    """Images at a time whose gradients are summed up to a batch's; null is the whole batch."""
     evaluate_every_kimg: PositiveFloat = 50.0
     evaluate_images: Annotated[int, Field(ge=100)] = 2000
     checkpoint_every_kimg: PositiveFloat = 25.0
+    checkpoints: PositiveInt = 2
+    """How many are kept; each holds the best generator so far."""
+    checkpoints_mb: PositiveFloat = 4096.0
+    """Size above which older ones are dropped earlier; the newest always stays."""
+    guard: TrainingGuardConfig = TrainingGuardConfig()
+
+
+class BurnInConfig(Section):
+    """What changes over the first `kimg`, along half a cosine, from the candidate's value to the one here."""
+
+    kimg: NonNegativeFloat = 0.0
+    """0: nothing changes."""
+    generator_lr: PositiveFloat | None = None
+    discriminator_lr: PositiveFloat | None = None
+    gamma: NonNegativeFloat | None = None
+    beta2: Beta | None = None
+    ema_half_life_kimg: NonNegativeFloat | None = None
 
 
 class CandidateConfig(Section):
@@ -165,27 +216,72 @@ class CandidateConfig(Section):
 
     family: Family
     objective: Objective
+    conditional: bool = False
+    """Whether both players are told the class; needs labels."""
     kimg: PositiveFloat = 1000.0
+    penalty: Literal["r1", "r2", "r1_r2", "gp"] = "r1_r2"
     gamma: NonNegativeFloat = 0.0
-    """Weight of the R1 and R2 gradient penalties; 0 turns them off."""
+    """Weight of the gradient penalty (λ of gp); 0 turns it off."""
+    spectral_norm: bool = False
+    """Of every layer of the discriminator; sngan always has it."""
+    augment: tuple[Literal["color", "translation", "cutout"], ...] = ()
+    """What real and generated images go through before the discriminator sees them."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     generator_lr: PositiveFloat = 1e-3
     discriminator_lr: PositiveFloat = 1e-3
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    warm_up_kimg: NonNegativeFloat = 5.0
+    """Over which both learning rates rise from 0."""
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    discriminator_steps: Annotated[int, Field(ge=1, le=100)] = 1
+    """Batches that the discriminator learns from before the generator learns once."""
+    mixed_batch: bool = False
+    """Whether the discriminator is shown one batch, half real and half generated, in place of one of each."""
+    burn_in: BurnInConfig = BurnInConfig()
     z_dim: Annotated[int, Field(ge=2, le=1024)] = 64
     width: Annotated[int, Field(ge=4, le=1024)] = 32
     """Channels of the finest feature maps; coarser ones have up to eight times as many."""
     ema_half_life_kimg: NonNegativeFloat = 10.0
     instance_noise: NonNegativeFloat = 0.0
     """Deviation of the noise that blurs what the discriminator sees, falling to 0 at the end; images span 2."""
-    promotable: bool = True
+    promotable: bool | None = None
+    """null: as the family says."""
+
+    @property
+    def penalised(self) -> bool:
+        """Whether there is a gradient penalty at any time."""
+        return self.gamma > 0 or (self.burn_in.kimg > 0 and (self.burn_in.gamma or 0.0) > 0)
 
     @model_validator(mode="after")
     def _no_gradient_penalty_through_batch_norm(self) -> Self:
-        if self.family == "dcgan" and self.gamma > 0:
+        if self.penalised and self.family in BATCH_NORM_FAMILIES:
             raise ValueError(
-                "gamma must be 0 with family dcgan: its discriminator has batch norm, which mixes the images "
+                f"gamma must be 0 with family {self.family}: its discriminator has batch norm, which mixes the images "
                 "of a batch, so a per-image gradient penalty is undefined; use family lite"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _wasserstein_needs_a_bounded_slope(self) -> Self:
+        bounded = self.spectral_norm or self.family in SPECTRAL_NORM_FAMILIES
+        if self.objective == "wasserstein" and not bounded and not (self.penalty == "gp" and self.gamma > 0):
+            raise ValueError(
+                "objective wasserstein measures a distance only if the discriminator's slope is bounded; set penalty: "
+                "gp with gamma: 10, or spectral_norm: true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _options_of_another_optimizer(self) -> Self:
+        default = type(self).model_fields
+        if self.optimizer == "sgd":
+            if self.betas != default["betas"].default or self.burn_in.beta2 is not None:
+                raise ValueError("betas and burn_in.beta2 belong to adam and adamw; with optimizer sgd set momentum")
+        elif self.momentum != default["momentum"].default:
+            raise ValueError(f"momentum belongs to optimizer sgd; with {self.optimizer} set betas")
+        if (self.weight_decay > 0) != (self.optimizer == "adamw"):
+            raise ValueError("weight_decay above 0 and optimizer adamw belong together: set both, or neither")
         return self
 
 
@@ -293,6 +389,8 @@ def _complaint(detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"'{path}' is missing"
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error" and isinstance(detail["input"], Mapping):  # a combination of its keys
+        return f"in '{path}', {message}"
     return f"'{path}' is {detail['input']!r}, but {message[0].lower() + message[1:]}"
 
 

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from ganops import config as configuration
 from ganops.errors import ConfigError, UnknownName
+from ganops.models import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,13 +47,26 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         (
             "candidates.lite.family",
             "stylegan",
-            "'candidates.lite.family' is 'stylegan', but input should be 'dcgan' or",
+            "'candidates.lite.family' is 'stylegan', but input should be 'conv_flat', 'dense_dcgan'",
         ),
         ("data.split.select", 0.9, "'data.split.select' is 0.9, but input should be less than 0.5"),
         ("data.image_size", [4, 8], "'data.image_size.0' is 4"),
         ("train.kimg", 3, "unknown key 'train.kimg'"),
         ("candidates", {}, "'candidates'"),
-        ("candidates.dcgan.gamma", 1.0, "batch norm"),
+        ("candidates.lite.objective", "wgan", "but input should be 'minimax'"),
+        ("candidates.dcgan.gamma", 1.0, "in 'candidates.dcgan', gamma must be 0 with family dcgan: its discriminator"),
+        ("candidates.dcgan.burn_in", {"kimg": 9, "gamma": 1.0}, "batch norm, which mixes the images"),
+        ("candidates.dcgan.objective", "wasserstein", "set penalty: gp with gamma: 10, or spectral_norm: true"),
+        ("candidates.lite.objective", "wasserstein", "set penalty: gp with gamma: 10, or spectral_norm: true"),
+        ("candidates.lite.optimizer", "sgd", "betas and burn_in.beta2 belong to adam and adamw"),
+        ("candidates.lite.momentum", 0.5, "momentum belongs to optimizer sgd; with adam set betas"),
+        ("candidates.lite.weight_decay", 0.1, "weight_decay above 0 and optimizer adamw belong together"),
+        ("candidates.lite.optimizer", "adamw", "weight_decay above 0 and optimizer adamw belong together"),
+        ("candidates.lite.burn_in", {"gama": 1.0}, "unknown key 'candidates.lite.burn_in.gama', did you mean 'gamma'?"),
+        ("candidates.lite.augment", ["colour"], "'candidates.lite.augment.0' is 'colour', but input should be 'color'"),
+        ("candidates.lite.discriminator_steps", 0, "'candidates.lite.discriminator_steps' is 0"),
+        ("train.guard", {"max_rolbacks": 1}, "did you mean 'max_rollbacks'?"),
+        ("train.micro_batch", 0, "'train.micro_batch' is 0"),
         ("seed", "many", "'seed' is 'many'"),
         ("gate.alpha", float("nan"), "'gate.alpha' is nan"),
     ],
@@ -62,6 +76,27 @@ def test_a_mistake_names_field_value_and_what_is_allowed(dotted: str, value: Any
         configuration.parse(changed(dotted, value))
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"objective": "wasserstein", "penalty": "gp", "gamma": 10.0},
+        {"objective": "wasserstein", "spectral_norm": True},
+        {"family": "sngan", "objective": "wasserstein"},
+        {"family": "bn_conv_gan", "objective": "minimax", "optimizer": "sgd", "momentum": 0.5},
+        {"optimizer": "adamw", "weight_decay": 0.1, "mixed_batch": True, "gamma": 1.0},
+    ],
+)
+def test_combinations_that_work_are_accepted(keys: dict[str, Any]) -> None:
+    candidate = configuration.CandidateConfig.model_validate({"family": "lite", "objective": "hinge"} | keys)
+    assert configuration.CandidateConfig.model_validate(candidate.model_dump()) == candidate
+
+
+def test_the_families_are_those_of_the_models() -> None:
+    assert set(configuration.FAMILIES) == set(FAMILIES)
+    assert {name for name, family in FAMILIES.items() if family.batch_norm} == configuration.BATCH_NORM_FAMILIES
+    assert {name for name, family in FAMILIES.items() if family.spectral_norm} == configuration.SPECTRAL_NORM_FAMILIES
 
 
 def test_an_unknown_candidate_names_those_that_exist() -> None:

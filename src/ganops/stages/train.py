@@ -20,10 +20,11 @@ from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
 from ganops.files import read_json, write_bytes
 from ganops.layout import Layout
-from ganops.models import Generator, ModelSpec, generate, save_snapshot
+from ganops.models import FAMILIES, Generator, ModelSpec, generate, save_snapshot
 from ganops.progress import Progress, silent
 from ganops.reports.grid import write_grid
 from ganops.training.checkpoint import CheckpointStore, checkpoint_key
+from ganops.training.guard import Evaluation
 from ganops.training.loop import SAMPLE_SEED, SAMPLES, TrainingResult
 from ganops.training.loop import train as run_training
 
@@ -34,7 +35,11 @@ SCORE_SEED = 0
 @final
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a training came to. fd: Fréchet distance of the kept generator on `select`, as measured in the loop."""
+    """What a training came to.
+
+    fd: Fréchet distance of the kept generator on `select`, as measured in the loop. stopped: why the guard ended
+    the training before its time, else None.
+    """
 
     candidate: str
     images_seen: int
@@ -45,6 +50,7 @@ class TrainingReport:
     resumed_at: int
     snapshot_sha256: str
     generator_sha256: str
+    stopped: str | None
     notes: tuple[str, ...]
 
 
@@ -54,6 +60,7 @@ class _Inputs:
     """The prepared train split and what judges generators while they train."""
 
     images_u8: np.ndarray[Any, np.dtype[np.uint8]]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
     ids: np.ndarray[Any, np.dtype[np.uint8]]
     dataset: Mapping[str, Any]
     reference_features: np.ndarray[Any, np.dtype[np.float32]]
@@ -68,19 +75,14 @@ def train(
 
     Raises:
         UnknownName: no such candidate in params.yaml.
-        ConfigError: a batch larger than the train split, or a device that is not there.
+        ConfigError: what the candidate cannot do with this data or on this machine.
         WorkspaceError: an earlier stage has not run, or the workspace is not writable.
-        TrainingFailed: a loss is not finite.
+        TrainingFailed: a number was not finite, again and again.
     """
     chosen = config.candidate(candidate)
     inputs = _read_inputs(layout)
-    if config.train.batch_size > len(inputs.images_u8):
-        raise ConfigError(
-            f"'train.batch_size' in params.yaml is {config.train.batch_size}, but the train split has only "
-            f"{len(inputs.images_u8)} images. Lower the batch size or add images."
-        )
-    channels, height, width = inputs.images_u8.shape[1:]
-    spec = ModelSpec(chosen.family, (channels, height, width), chosen.z_dim, chosen.width)
+    _refuse_batch(config, candidate, len(inputs.images_u8))
+    spec = _spec(chosen, candidate, inputs)
     inputs_of_training = {
         "candidate": chosen.model_dump(mode="json"),
         "train": config.train.model_dump(mode="json"),
@@ -89,7 +91,8 @@ def train(
         "image_shape": list(spec.image_shape),
         "code": code_digest,
     }
-    checkpoints = CheckpointStore(layout.checkpoints / checkpoint_key(inputs_of_training))
+    folder = layout.checkpoints / checkpoint_key(inputs_of_training)
+    checkpoints = CheckpointStore(folder, config.train.checkpoints, config.train.checkpoints_mb)
     result = run_training(
         inputs.images_u8,
         spec,
@@ -100,16 +103,71 @@ def train(
         checkpoints,
         _Files(layout.train_dir(candidate)),
         progress,
+        inputs.labels,
     )
     report = _write_snapshot(layout, candidate, chosen, spec, inputs, inputs_of_training, result)
     checkpoints.clear()
     return report
 
 
+def _refuse_batch(config: Config, name: str, num_images: int) -> None:
+    """Raises ConfigError for a size of batch that this candidate or this data cannot do."""
+    size, micro = config.train.batch_size, config.train.micro_batch
+    family = FAMILIES[config.candidate(name).family]
+    mixing = family.batch_norm or family.generator_batch_norm
+    if size > num_images:
+        raise ConfigError(
+            f"'train.batch_size' in params.yaml is {size}, but the train split has only {num_images} images. "
+            "Lower the batch size or add images."
+        )
+    if size == 1 and mixing:
+        raise ConfigError(
+            f"'train.batch_size' in params.yaml is 1, but candidate '{name}' has batch norm, which needs several "
+            "images to have statistics of. Raise the batch size, or choose a family without batch norm such as lite."
+        )
+    if micro is not None and micro < size and mixing:
+        raise ConfigError(
+            f"'train.micro_batch' in params.yaml is {micro}, below the batch size {size}, but candidate '{name}' has "
+            "batch norm, for which a part of a batch is another batch. Set micro_batch: null and lower batch_size, or "
+            "choose a family without batch norm such as lite."
+        )
+
+
+def _spec(candidate: CandidateConfig, name: str, inputs: _Inputs) -> ModelSpec:
+    """Raises ConfigError for images that the family cannot do, and for classes that are not there."""
+    channels, height, width = inputs.images_u8.shape[1:]
+    family = FAMILIES[candidate.family]
+    if refusal := family.refusal((channels, height, width)):
+        raise ConfigError(
+            f"Candidate '{name}' in params.yaml has family {candidate.family}, which cannot make {channels}-channel "
+            f"images of {height}x{width}: {refusal}. Choose another family, or set data.image_size."
+        )
+    return ModelSpec(
+        candidate.family,
+        (channels, height, width),
+        height * width if family.noise_image else candidate.z_dim,
+        candidate.width,
+        _class_shares(name, inputs) if candidate.conditional else (),
+        candidate.spectral_norm,
+    )
+
+
+def _class_shares(name: str, inputs: _Inputs) -> tuple[float, ...]:
+    unlabelled = int((inputs.labels < 0).sum())
+    if unlabelled or not inputs.dataset["classes"]:
+        raise ConfigError(
+            f"Candidate '{name}' in params.yaml is conditional, but {unlabelled or len(inputs.labels)} of the "
+            f"{len(inputs.labels)} training images have no label. Set conditional: false, or add images with labels."
+        )
+    counts = np.bincount(inputs.labels, minlength=len(inputs.dataset["classes"]))
+    return tuple(float(count) for count in counts / counts.sum())
+
+
 def _read_inputs(layout: Layout) -> _Inputs:
     prepared, reference = layout.prepared, layout.reference
     return _Inputs(
         images_u8=_array(prepared / "train" / "images.npy", "prepare"),
+        labels=_array(prepared / "train" / "labels.npy", "prepare"),
         ids=_array(prepared / "train" / "ids.npy", "prepare"),
         dataset=_json(prepared / "dataset.json", "prepare"),
         reference_features=_array(reference / "select" / "features.npy", "reference"),
@@ -138,15 +196,17 @@ def _missing(path: Path, stage: str) -> WorkspaceError:
     )
 
 
-def _scorer(layout: Layout, inputs: _Inputs, count: int) -> Callable[[Generator], float]:
-    """Fréchet distance on `select`, from the same z each time."""
+def _scorer(layout: Layout, inputs: _Inputs, count: int) -> Callable[[Generator], Evaluation]:
+    """Fréchet distance on `select` and diversity against it, from the same z each time."""
     extractor = load_extractor(layout.reference / "extractor")
     reference = FeatureStats.from_features(inputs.reference_features)
 
-    def score(generator: Generator) -> float:
+    def score(generator: Generator) -> Evaluation:
         device = next(generator.parameters()).device
         images_u8 = torch.cat(list(generate(generator, count, SCORE_SEED, device=device)))
-        return frechet_distance(FeatureStats.from_features(extractor.features(images_u8)), reference)
+        generated = FeatureStats.from_features(extractor.features(images_u8))
+        diversity = float(np.trace(generated.sigma) / np.trace(reference.sigma))
+        return Evaluation(frechet_distance(generated, reference), diversity)
 
     return score
 
@@ -190,10 +250,11 @@ def _write_snapshot(
     info = {
         **inputs_of_training,
         "name": name,
-        "promotable": candidate.promotable,
+        "promotable": _promotable(candidate),
         "precision": result.precision,
         "images_seen": result.best_images_seen,
         "fd_in_loop": fd,
+        "stopped": result.stopped,
         "preprocessing": inputs.dataset.get("preprocessing"),
         "torch": torch.__version__,
     }
@@ -211,8 +272,13 @@ def _write_snapshot(
         result.resumed_at,
         snapshot.sha256,
         snapshot.generator_sha256,
+        result.stopped,
         result.notes,
     )
+
+
+def _promotable(candidate: CandidateConfig) -> bool:
+    return FAMILIES[candidate.family].promotable if candidate.promotable is None else candidate.promotable
 
 
 def _training_images(ids: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

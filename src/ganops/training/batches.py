@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_SHUFFLE_STREAM = 2
+from ganops.training.draws import SHUFFLE_STREAM
 
 
 @final
@@ -31,6 +31,6 @@ class ShuffledBatches:
     def _order(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         if epoch not in self._orders:
             self._orders = {past: order for past, order in self._orders.items() if past >= epoch - 1}
-            bits = np.random.Philox(key=[self._seed, _SHUFFLE_STREAM], counter=epoch << 64)
+            bits = np.random.Philox(key=[self._seed, SHUFFLE_STREAM], counter=epoch << 64)
             self._orders[epoch] = np.argsort(bits.random_raw(self._num_images), kind="stable")
         return self._orders[epoch]

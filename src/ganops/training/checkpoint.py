@@ -1,9 +1,10 @@
 """The whole training state on disk: atomic, verified, without pickle.
 
-One file per checkpoint, `IMAGES_SEEN.SHA256.safetensors`: all tensors, and everything else as JSON in
-the header's metadata. The name carries the digest of the content, so that a truncated or changed file
-is refused. The directory is named by a digest of what the training depends on (`checkpoint_key`): a
-changed configuration never resumes a stale state.
+One file per checkpoint, `ROLLBACKS-IMAGES_SEEN.SHA256.safetensors`: all tensors, and everything else as
+JSON in the header's metadata. The name carries the digest of the content, so that a truncated or changed
+file is refused, and sorts by the course of the training. The directory is named by a digest of what the
+training depends on (`checkpoint_key`), and each file repeats it: a changed configuration never resumes a
+stale state.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from safetensors import SafetensorError, safe_open
 
 from ganops.errors import SnapshotError, WorkspaceError
 from ganops.files import digest_json, sha256_bytes, write_bytes
-from ganops.training.state import Best, Tensors, TrainingState, tensors_of
+from ganops.training.guard import rollbacks
+from ganops.training.state import MEMORY_FORMAT, Best, Tensors, TrainingState, tensors_of
 
-FORMAT = 1
-KEPT = 2
-"""The newest, and the one before it to fall back to."""
+FORMAT = 2
 _DIGITS_OF_SHA256 = 16
+_SUFFIX = ".safetensors"
 _BEST = "best/"
 
 
@@ -37,25 +38,29 @@ def checkpoint_key(inputs: Mapping[str, Any]) -> str:
 
 @final
 class CheckpointStore:
-    """The checkpoints of one training, in `directory`."""
+    """The checkpoints of one training, in `directory`: at most `keep` of them and `megabytes`, but always the newest.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    The best generator so far is part of each.
+    """
+
+    def __init__(self, directory: Path, keep: int = 2, megabytes: float = math.inf) -> None:
+        self._directory, self._keep, self._bytes = directory, keep, megabytes * 1e6
 
     def save(self, state: TrainingState) -> None:
-        """Write `state` and forget all but the newest two.
+        """Write `state`, and then forget the oldest that are too many or too much.
 
         Raises:
             WorkspaceError: the disk is full or read-only; older checkpoints are left as they were.
         """
         tensors = {name: _portable(tensor) for name, tensor in tensors_of(state).items()}
         tensors |= {_BEST + name: tensor for name, tensor in state.best.weights.items()}
-        content = safetensors.torch.save(tensors, {"state": json.dumps(_facts(state))})
-        name = f"{state.images_seen:012d}.{sha256_bytes(content)[:_DIGITS_OF_SHA256]}.safetensors"
+        content = safetensors.torch.save(tensors, {"state": json.dumps({"key": self._key, **_facts(state)})})
+        digest = sha256_bytes(content)[:_DIGITS_OF_SHA256]
         try:
-            write_bytes(self._directory / name, content)
-            for old in self._newest_first()[KEPT:]:
-                old.unlink(missing_ok=True)
+            write_bytes(
+                self._directory / f"{rollbacks(state.lines):02d}-{state.images_seen:012d}.{digest}{_SUFFIX}", content
+            )
+            self._forget()
         except OSError as error:
             raise WorkspaceError(
                 f"The checkpoint could not be written to {self._directory} ({error.strerror}). Earlier ones are whole: "
@@ -70,7 +75,7 @@ class CheckpointStore:
         refused: list[str] = []
         for path in self._newest_first():
             try:
-                _load(path, state)
+                _load(path, self._key, state)
                 break
             except SnapshotError as error:
                 refused.append(str(error))
@@ -80,36 +85,69 @@ class CheckpointStore:
         """Forget this training: it is done."""
         shutil.rmtree(self._directory, ignore_errors=True)
 
+    @property
+    def _key(self) -> str:
+        return self._directory.name
+
     def _newest_first(self) -> list[Path]:
-        return sorted(self._directory.glob("[0-9]*.safetensors"), reverse=True)
+        return sorted(self._directory.glob(f"[0-9]*{_SUFFIX}"), reverse=True)
+
+    def _forget(self) -> None:
+        size = 0
+        for age, path in enumerate(self._newest_first()):
+            size += path.stat().st_size
+            if age > 0 and (age >= self._keep or size > self._bytes):
+                path.unlink(missing_ok=True)
 
 
 def _facts(state: TrainingState) -> dict[str, Any]:
     return {
         "format": FORMAT,
+        "memory_format": MEMORY_FORMAT,
+        "threads": torch.get_num_threads(),
+        "device": state.device.type,
+        "precision": state.precision,
+        "micro_batch": state.micro_batch,
         "images_seen": state.images_seen,
         "seconds": state.seconds,
-        "precision": state.precision,
+        "evaluation_seconds": state.evaluation_seconds,
         "best_score": state.best.score if math.isfinite(state.best.score) else None,
         "best_images_seen": state.best.images_seen,
         "lines": state.lines,
     }
 
 
-def _load(path: Path, state: TrainingState) -> None:
+def _load(path: Path, key: str, state: TrainingState) -> None:
     """Raises SnapshotError, and then has not touched `state`."""
     live = tensors_of(state)
     stored, facts = _read(path)
     best = {name.removeprefix(_BEST): stored.pop(name) for name in list(stored) if name.startswith(_BEST)}
-    if facts["format"] != FORMAT or {n: t.shape for n, t in stored.items()} != {n: t.shape for n, t in live.items()}:
-        raise SnapshotError(f"The checkpoint {path} belongs to other networks and was passed over.")
+    if difference := _difference(facts, key):
+        raise SnapshotError(f"The checkpoint {path} was passed over: {difference}.")
+    if {name: tensor.shape for name, tensor in stored.items()} != {name: tensor.shape for name, tensor in live.items()}:
+        raise SnapshotError(f"The checkpoint {path} was passed over: it belongs to other networks.")
     with torch.no_grad():
         for name, tensor in live.items():
-            tensor.copy_(stored[name])  # into the live strides: see `state._adam`
-    state.images_seen, state.seconds = facts["images_seen"], facts["seconds"]
+            tensor.copy_(stored[name])  # into the live strides: see `optimizers`
+    state.images_seen, state.micro_batch = facts["images_seen"], facts["micro_batch"]
+    state.seconds, state.evaluation_seconds = facts["seconds"], facts["evaluation_seconds"]
     state.precision, state.lines = facts["precision"], facts["lines"]
     score = math.inf if facts["best_score"] is None else facts["best_score"]
     state.best = Best(score, facts["best_images_seen"], best)
+
+
+def _difference(facts: dict[str, Any], key: str) -> str | None:
+    """Why a state that was stored with `facts` cannot be gone on with here."""
+    if facts["format"] != FORMAT:
+        return f"it has format {facts['format']}, and this version reads {FORMAT}"
+    if facts["key"] != key:
+        return f"it belongs to another configuration (digest {facts['key'][:12]}, not {key[:12]})"
+    here = {"memory_format": MEMORY_FORMAT, "threads": torch.get_num_threads()}
+    for name, value in here.items():
+        if facts[name] != value:
+            setting = name.replace("_", " ")
+            return f"it was made with {setting} {facts[name]}, not {value}, and would not end in the same bytes"
+    return None
 
 
 def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:

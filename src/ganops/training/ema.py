@@ -18,19 +18,18 @@ WARM_UP = 0.05
 class Average:
     """`generator_ema` follows a generator with a half-life given in thousands of real images shown."""
 
-    def __init__(self, generator: Generator, half_life_kimg: float) -> None:
+    def __init__(self, generator: Generator) -> None:
         self.generator_ema: Generator = copy.deepcopy(generator).eval().requires_grad_(False)
-        self._half_life = half_life_kimg * 1000
 
     @torch.no_grad()
-    def update(self, generator: Generator, images_seen: int, batch_size: int) -> None:
-        """Take one step of `batch_size` images into account, after which `images_seen` were shown.
+    def update(self, generator: Generator, half_life_kimg: float, images_seen: int, step_images: int) -> None:
+        """Take one step of `step_images` images into account, after which `images_seen` were shown.
 
         Batch norm's running statistics are averaged like the weights that they belong to (the statistics of the
         current, faster moving weights fit averaged ones less well: measured on 28×28 images); counters are copied.
         """
-        half_life = min(self._half_life, images_seen * WARM_UP)
-        decay = 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
+        half_life = min(half_life_kimg * 1000, images_seen * WARM_UP)
+        decay = 0.5 ** (step_images / half_life) if half_life > 0 else 0.0
         averaged, current = _tensors(self.generator_ema), _tensors(generator)
         torch._foreach_lerp_(averaged, current, 1.0 - decay)
         for target, source in zip(self.generator_ema.buffers(), generator.buffers(), strict=True):

@@ -9,49 +9,47 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from functools import partial
+from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
-from ganops.models import Generator, ModelSpec, generate, latents
+from ganops.models import Generator, ModelSpec, generate
 from ganops.progress import Progress, silent
 from ganops.training.allocator import keep_pages
-from ganops.training.batches import ShuffledBatches
 from ganops.training.checkpoint import CheckpointStore
-from ganops.training.noise import instance_noise
-from ganops.training.precision import resolve_device, resolve_precision
-from ganops.training.schedules import learning_rate, set_learning_rate
+from ganops.training.dropout import seeded_dropout
+from ganops.training.guard import Continue, Evaluation, Fail, Rollback, Stop, decide, lr_scale
+from ganops.training.inputs import Inputs
+from ganops.training.lines import evaluated
+from ganops.training.log import Log, Observer
+from ganops.training.optimizers import set_rates
+from ganops.training.precision import resolve_device, resolve_precision, use_deterministic_kernels
+from ganops.training.schedules import settings_at
 from ganops.training.state import Best, TrainingState, fresh_state
-from ganops.training.step import gradient_norm, train_step
+from ganops.training.step import train_step
 
-LATENT_STREAM = 1
 SAMPLES, SAMPLE_SEED = 64, 0
 _LINES_PER_TRAINING = 50
+_DEAREST_EVALUATION = 0.05
 
-
-class Observer(Protocol):
-    """Who follows a training; nothing of what it does can change the result."""
-
-    def begin(self, lines: list[dict[str, Any]]) -> None:
-        """Training starts; `lines` were logged before an interruption."""
-
-    def line(self, line: Mapping[str, Any]) -> None:
-        """One line of statistics."""
-
-    def samples(self, images_seen: int, images_u8: Tensor) -> None:
-        """Images of `generator_ema` from the same z each time: uint8 (64, C, H, W)."""
+Score = Callable[[Generator], Evaluation]
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @final
 @dataclass(frozen=True)
 class TrainingResult:
-    """generator: the best `generator_ema`, on the CPU, float32, contiguous, in evaluation mode."""
+    """generator: the best `generator_ema`, on the CPU, float32, contiguous, in evaluation mode.
+
+    stopped: why the guard ended the training before its time; None when it ran to its end.
+    """
 
     generator: Generator
     images_seen: int
@@ -60,75 +58,83 @@ class TrainingResult:
     seconds: float
     precision: str
     resumed_at: int
+    stopped: str | None
     notes: tuple[str, ...]
 
 
 def train(
-    images_u8: np.ndarray[Any, np.dtype[np.uint8]],
+    images_u8: Images,
     spec: ModelSpec,
     candidate: CandidateConfig,
     config: TrainConfig,
     seed: int,
-    score: Callable[[Generator], float],
+    score: Score,
     checkpoints: CheckpointStore,
     observer: Observer,
     progress: Progress = silent,
+    labels: Labels | None = None,
 ) -> TrainingResult:
     """Train `candidate` on images_u8 (N, C, H, W), resuming from `checkpoints` where they hold something.
 
-    score: smaller is better; called with `generator_ema` every `evaluate_every_kimg` and at the end. The
-    weights with the best score are the result.
+    score: called with `generator_ema` every `evaluate_every_kimg` and at the end; the weights with the
+    smallest Fréchet distance are the result. labels: (N,), for a conditional candidate.
 
     Raises:
-        TrainingFailed: a loss is not finite.
-        ConfigError: the device is not there.
+        TrainingFailed: a number was not finite, again and again.
+        ConfigError: the device is not there, or the batch does not fit in its memory.
     """
     torch.set_num_threads(config.threads)
     keep_pages()
     device = resolve_device(config.device)
-    state = fresh_state(spec, candidate, seed, device, resolve_precision(config.precision, device))
+    use_deterministic_kernels(config.deterministic, device)
+    precision, micro_batch = resolve_precision(config.precision, device), config.micro_batch or config.batch_size
+    fresh = partial(fresh_state, spec, candidate, seed, device, precision, micro_batch)
+    state = fresh()
     notes = checkpoints.restore(state)
-    resumed_at = state.images_seen
-    observer.begin(state.lines)
+    resumed_at, stopped = state.images_seen, None
 
-    batch_size = config.batch_size
-    total = math.ceil(candidate.kimg * 1000 / batch_size) * batch_size
-    dataset = torch.from_numpy(np.array(images_u8)).to(device)  # a copy: a memory map is read-only
-    batches = ShuffledBatches(len(dataset), batch_size, seed)
-    sums, steps = torch.zeros(5, device=device), 0
-    progress(state.images_seen, total, _greeting(state, notes))
-    clock = last_line = last_progress = time.monotonic()
+    batch_size, step_images = config.batch_size, config.batch_size * candidate.discriminator_steps
+    total = math.ceil(candidate.kimg * 1000 / step_images) * step_images
+    inputs = Inputs(images_u8, labels, spec, candidate, batch_size, seed, total, device)
+    log = Log(observer, progress, total, step_images, state, notes)
 
-    while state.images_seen < total:
-        real = dataset[batches.at(state.images_seen).to(device)].float() / 127.5 - 1.0
-        z = latents(seed, batch_size, spec.z_dim, start=state.images_seen, stream=LATENT_STREAM).to(device)
-        noise = instance_noise(candidate, seed, state.images_seen, total, real)
-        set_learning_rate(state.generator_optimizer, learning_rate(candidate.generator_lr, state.images_seen))
-        set_learning_rate(state.discriminator_optimizer, learning_rate(candidate.discriminator_lr, state.images_seen))
-        sums += train_step(state, candidate, real.contiguous(memory_format=torch.channels_last), z, noise)
-        steps += 1
-        state.images_seen += batch_size
-        state.average.update(state.generator, state.images_seen, batch_size)
+    while state.images_seen < total and stopped is None:
+        seen, micro_batch = state.images_seen, state.micro_batch
+        settings = settings_at(candidate, seen, lr_scale(state.lines, config.guard))
+        set_rates(state.generator_optimizer, settings.generator_lr, settings.betas)
+        set_rates(state.discriminator_optimizer, settings.discriminator_lr, settings.betas)
+        batches = (inputs.at(seen + shown) for shown in range(0, step_images, batch_size))
+        with seeded_dropout(seed, seen, device, state.generator, state.discriminator):
+            means = train_step(state, candidate, settings.gamma, batches)
+        state.images_seen += step_images
+        state.average.update(state.generator, settings.ema_half_life_kimg, state.images_seen, step_images)
+        log.step(state, means)
+        if state.micro_batch < micro_batch:
+            log.say(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
 
-        evaluating = _due(config.evaluate_every_kimg * 1000, state.images_seen, batch_size, total)
-        saving = _due(config.checkpoint_every_kimg * 1000, state.images_seen, batch_size, total)
-        if evaluating or saving or _due(total / _LINES_PER_TRAINING, state.images_seen, batch_size, total):
-            means = _finite_means(sums / steps, state.images_seen)
-            speed = steps * batch_size / (time.monotonic() - last_line)
-            sums.zero_()
-            steps = 0
-            fd = _evaluate(state, score, observer, device) if evaluating else None
-            now = time.monotonic()
-            state.seconds, clock, last_line = state.seconds + now - clock, now, now
-            state.lines.append(_line(state, means, speed, fd, total))
-            observer.line(state.lines[-1])
-            if saving:
+        due = partial(_due, state.images_seen, step_images, total)
+        evaluating, saving = due(config.evaluate_every_kimg * 1000), due(config.checkpoint_every_kimg * 1000)
+        if not (evaluating or saving or due(total / _LINES_PER_TRAINING)):
+            continue
+        line = log.line(state)
+        if evaluating and not line["not_finite"]:
+            line |= evaluated(state, _evaluate(state, score, observer))
+        verdict = decide([*state.lines, line], config.guard)
+        log.write(state, line, verdict)
+        match verdict:
+            case Continue() if saving:
                 checkpoints.save(state)
-            progress(state.images_seen, total, _note(state))
-        elif (now := time.monotonic()) - last_progress > 0.5:
-            last_progress = now
-            progress(state.images_seen, total, _note(state))
+            case Rollback(reason):
+                state = _rolled_back(fresh(), state, checkpoints)
+                log.say(state, f"{reason}: went back to {state.images_seen:,} images with lower learning rates")
+            case Stop(reason):
+                stopped = reason
+                log.say(state, f"stopped: {reason}")
+            case Fail(reason):
+                raise TrainingFailed(_diverged(reason, config))
 
+    if not state.best.weights:
+        _evaluate(state, score, observer)
     return TrainingResult(
         _best_generator(state, spec),
         state.images_seen,
@@ -137,70 +143,60 @@ def train(
         state.seconds,
         state.precision,
         resumed_at,
-        tuple(notes),
+        stopped,
+        (*log.notes, *_dear_evaluation(state, config)),
     )
 
 
-def _due(every: float, images_seen: int, batch_size: int, total: int) -> bool:
+def _due(images_seen: int, step_images: int, total: int, every: float) -> bool:
     """Whether the last step crossed a multiple of `every` images, or was the last of all."""
-    return images_seen >= total or images_seen // every > (images_seen - batch_size) // every
+    return images_seen >= total or images_seen // every > (images_seen - step_images) // every
 
 
-def _finite_means(means: Tensor, images_seen: int) -> list[float]:
-    values: list[float] = means.tolist()  # the one synchronisation with the device per line
-    if not all(math.isfinite(value) for value in values):
-        raise TrainingFailed(
-            f"Training diverged: a loss was no longer finite when {images_seen:,} images had been shown. Lower "
-            "generator_lr and discriminator_lr of this candidate, or raise its gamma, in params.yaml."
-        )
-    return values
-
-
-def _evaluate(
-    state: TrainingState, score: Callable[[Generator], float], observer: Observer, device: torch.device
-) -> float | None:
-    """Score `generator_ema`, keep it if it is the best, and show samples of it. None: the score is not finite."""
+def _evaluate(state: TrainingState, score: Score, observer: Observer) -> Evaluation:
+    """Score `generator_ema`, keep it if it is the best, and show samples of it."""
+    begun = time.monotonic()
     generator = state.average.generator_ema
-    value = score(generator)
+    evaluation = score(generator)
+    value = evaluation.fd
     if value < state.best.score or not math.isfinite(state.best.score):
         weights = {name: tensor.cpu().clone().contiguous() for name, tensor in generator.state_dict().items()}
         state.best = Best(value if math.isfinite(value) else math.inf, state.images_seen, weights)
-    observer.samples(state.images_seen, next(generate(generator, SAMPLES, SAMPLE_SEED, SAMPLES, device)))
-    return value if math.isfinite(value) else None
+    observer.samples(state.images_seen, next(generate(generator, SAMPLES, SAMPLE_SEED, SAMPLES, state.device)))
+    state.evaluation_seconds += time.monotonic() - begun
+    return evaluation
 
 
-def _line(state: TrainingState, means: list[float], speed: float, fd: float | None, total: int) -> dict[str, Any]:
-    loss_generator, loss_discriminator, penalty, real_logit, fake_logit = means
-    return {
-        "kimg": state.images_seen / 1000,
-        "total_kimg": total / 1000,
-        "images_seen": state.images_seen,
-        "seconds": round(state.seconds, 3),
-        "images_per_second": round(speed, 1),
-        "loss_generator": loss_generator,
-        "loss_discriminator": loss_discriminator,
-        "gradient_penalty": penalty,
-        "real_logit": real_logit,
-        "fake_logit": fake_logit,
-        "grad_norm_generator": _or_none(gradient_norm(state.generator).item()),
-        "grad_norm_discriminator": _or_none(gradient_norm(state.discriminator).item()),
-        "fd": fd,
-        "best_fd": _or_none(state.best.score),
-    }
+def _rolled_back(fresh: TrainingState, failed: TrainingState, checkpoints: CheckpointStore) -> TrainingState:
+    """The last checkpoint's state, or the first of all, with the whole log.
+
+    Stored at once, so that a training killed after this goes on from here.
+    """
+    fresh.precision = failed.precision
+    checkpoints.restore(fresh)
+    fresh.micro_batch, fresh.lines = failed.micro_batch, failed.lines
+    fresh.seconds, fresh.evaluation_seconds = failed.seconds, failed.evaluation_seconds
+    checkpoints.save(fresh)
+    return fresh
 
 
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _diverged(reason: str, config: TrainConfig) -> str:
+    return (
+        f"Training diverged: {reason}, after {config.guard.max_rollbacks} rollbacks to an earlier checkpoint, each "
+        f"with {config.guard.lr_factor:g} times the learning rates. Lower generator_lr and discriminator_lr of this "
+        "candidate, or raise its gamma, in params.yaml."
+    )
 
 
-def _greeting(state: TrainingState, notes: list[str]) -> str:
-    if state.images_seen:
-        return " ".join([*notes, f"resumed at {state.images_seen / 1000:g} kimg"])
-    return " ".join([*notes, "started anew"]) if notes else "started"
-
-
-def _note(state: TrainingState) -> str:
-    return f"best fd {state.best.score:.4g}" if math.isfinite(state.best.score) else ""
+def _dear_evaluation(state: TrainingState, config: TrainConfig) -> list[str]:
+    share = state.evaluation_seconds / state.seconds if state.seconds > 0 else 0.0
+    if share <= _DEAREST_EVALUATION:
+        return []
+    enough = config.evaluate_every_kimg * share / (1 - share) * (1 - _DEAREST_EVALUATION) / _DEAREST_EVALUATION
+    return [
+        f"In-loop evaluation took {share:.0%} of the time; train.evaluate_every_kimg: {math.ceil(enough)} would keep "
+        f"it at {_DEAREST_EVALUATION:.0%}, and so would a lower train.evaluate_images."
+    ]
 
 
 def _best_generator(state: TrainingState, spec: ModelSpec) -> Generator:

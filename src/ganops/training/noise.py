@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from ganops.config import CandidateConfig
-
-_NOISE_STREAM = 3
+from ganops.training.draws import NOISE_STREAM, torch_seed
 
 
 def instance_noise(
@@ -22,6 +21,6 @@ def instance_noise(
     if deviation <= 0.0:
         return None
     random = torch.Generator(device=images.device)
-    random.manual_seed((seed << 34) ^ (images_seen << 2) ^ _NOISE_STREAM)
+    random.manual_seed(torch_seed(seed, NOISE_STREAM, images_seen))
     shape = (2, *images.shape)
     return torch.randn(shape, generator=random, device=images.device) * deviation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -45,3 +46,14 @@ def _cpu_computes_in_bfloat16() -> bool:
     except OSError:
         return False
     return any(flag in flags for flag in _CPU_FLAGS)
+
+
+def use_deterministic_kernels(wanted: bool, device: torch.device) -> None:
+    """On CUDA, use only kernels that give the same bits each time; a CPU always does, with a fixed number of threads.
+
+    An operation that has no such kernel then raises torch's RuntimeError, which names it.
+    """
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+        torch.use_deterministic_algorithms(wanted)
+        torch.backends.cudnn.benchmark = not wanted

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-import torch
+import math
+from dataclasses import dataclass
+from typing import final
 
-WARM_UP_IMAGES = 5000
+from ganops.config import CandidateConfig
 
 
-def learning_rate(peak: float, images_seen: int) -> float:
-    """Rises linearly to `peak` over the first 5 kimg, then stays.
+@final
+@dataclass(frozen=True)
+class Settings:
+    """What one step is taken with."""
+
+    generator_lr: float
+    discriminator_lr: float
+    betas: tuple[float, float]
+    gamma: float
+    ema_half_life_kimg: float
+
+
+def settings_at(candidate: CandidateConfig, images_seen: int, lr_scale: float = 1.0) -> Settings:
+    """The settings after `images_seen` images.
+
+    lr_scale: what rollbacks have left of the learning rates (`guard`).
+    """
+    end, burnt = candidate.burn_in, _burnt(candidate, images_seen)
+    rate = lr_scale * warm_up(candidate.warm_up_kimg, images_seen)
+    return Settings(
+        generator_lr=_between(candidate.generator_lr, end.generator_lr, burnt) * rate,
+        discriminator_lr=_between(candidate.discriminator_lr, end.discriminator_lr, burnt) * rate,
+        betas=(candidate.betas[0], _between(candidate.betas[1], end.beta2, burnt)),
+        gamma=_between(candidate.gamma, end.gamma, burnt),
+        ema_half_life_kimg=_between(candidate.ema_half_life_kimg, end.ema_half_life_kimg, burnt),
+    )
+
+
+def warm_up(kimg: float, images_seen: int) -> float:
+    """Share of the learning rate: rises linearly to 1 over the first `kimg`, then stays.
 
     Without this, networks without normalisation may die in Adam's first, undamped steps: at 28×28 and
     1e-3 the generator's tanh saturated for good.
     """
-    return peak * min(1.0, (images_seen + 1) / WARM_UP_IMAGES)
+    return min(1.0, (images_seen + 1) / (1000 * kimg)) if kimg > 0 else 1.0
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = value
+def _burnt(candidate: CandidateConfig, images_seen: int) -> float:
+    """How much of the burn-in is over, 0 to 1: half a cosine (Huang et al. 2024, appendix)."""
+    length = 1000 * candidate.burn_in.kimg
+    return 0.5 - 0.5 * math.cos(math.pi * min(1.0, images_seen / length)) if length > 0 else 0.0
+
+
+def _between(start: float, end: float | None, share: float) -> float:
+    return start if end is None or share == 0.0 else start + (end - start) * share

@@ -8,12 +8,15 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganops.config import CandidateConfig
 from ganops.models import Discriminator, Generator, ModelSpec, build_discriminator, build_generator
 from ganops.training.ema import Average
+from ganops.training.optimizers import optimizer_of
 
 Tensors = dict[str, Tensor]
+MEMORY_FORMAT = "channels_last"
 
 
 @final
@@ -29,22 +32,39 @@ class Best:
 @final
 @dataclass
 class TrainingState:
-    """Both networks, the average, both optimisers, the best so far and the log, after `images_seen` images."""
+    """Both networks, the average, both optimisers, the best so far and the log, after `images_seen` images.
+
+    micro_batch: images whose gradients are computed at once, see `memory`.
+    seconds: of training, of which evaluation_seconds went into in-loop evaluation.
+    """
 
     generator: Generator
     discriminator: Discriminator
     average: Average
-    generator_optimizer: torch.optim.Adam
-    discriminator_optimizer: torch.optim.Adam
+    generator_optimizer: torch.optim.Optimizer
+    discriminator_optimizer: torch.optim.Optimizer
     precision: str
+    micro_batch: int
     images_seen: int = 0
     seconds: float = 0.0
+    evaluation_seconds: float = 0.0
     best: Best = field(default_factory=Best)
     lines: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def device(self) -> torch.device:
+        """Where both networks are."""
+        return next(self.generator.parameters()).device
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether a network has batch norm: what becomes of an image then depends on the others of its batch."""
+        modules = (*self.generator.modules(), *self.discriminator.modules())
+        return any(isinstance(module, _BatchNorm) for module in modules)
+
 
 def fresh_state(
-    spec: ModelSpec, candidate: CandidateConfig, seed: int, device: torch.device, precision: str
+    spec: ModelSpec, candidate: CandidateConfig, seed: int, device: torch.device, precision: str, micro_batch: int
 ) -> TrainingState:
     """The state before the first step, on `device`."""
     generator, discriminator = build_generator(spec, seed), build_discriminator(spec, seed)
@@ -54,27 +74,12 @@ def fresh_state(
     return TrainingState(
         generator,
         discriminator,
-        Average(generator, candidate.ema_half_life_kimg),
-        _adam(generator, candidate.generator_lr, candidate.betas),
-        _adam(discriminator, candidate.discriminator_lr, candidate.betas),
+        Average(generator),
+        optimizer_of(generator, candidate, candidate.generator_lr),
+        optimizer_of(discriminator, candidate, candidate.discriminator_lr),
         precision,
+        micro_batch,
     )
-
-
-def _adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Fused Adam; its moments exist from the start, in the strides of the weights.
-
-    Fused Adam on CPU walks through raw memory: with channels_last weights and contiguous moments it
-    would silently pair the wrong elements.
-    """
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas, eps=1e-8, fused=True)
-    for parameter in network.parameters():
-        optimizer.state[parameter] = {
-            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
-            "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
-        }
-    return optimizer
 
 
 def tensors_of(state: TrainingState) -> Tensors:
@@ -84,8 +89,7 @@ def tensors_of(state: TrainingState) -> Tensors:
         tensors |= {f"{prefix}/{name}": tensor for name, tensor in module.state_dict().items()}
     for prefix, optimizer in _optimizers(state).items():
         for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
-            moments = optimizer.state[parameter]
-            tensors |= {f"{prefix}/{index}/{name}": moments[name] for name in ("step", "exp_avg", "exp_avg_sq")}
+            tensors |= {f"{prefix}/{index}/{name}": value for name, value in optimizer.state[parameter].items()}
     return tensors
 
 
@@ -97,5 +101,8 @@ def _modules(state: TrainingState) -> dict[str, nn.Module]:
     }
 
 
-def _optimizers(state: TrainingState) -> dict[str, torch.optim.Adam]:
-    return {"generator_adam": state.generator_optimizer, "discriminator_adam": state.discriminator_optimizer}
+def _optimizers(state: TrainingState) -> dict[str, torch.optim.Optimizer]:
+    return {
+        "generator_optimizer": state.generator_optimizer,
+        "discriminator_optimizer": state.discriminator_optimizer,
+    }

@@ -2,74 +2,162 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ganops.config import CandidateConfig
-from ganops.training.objectives import OBJECTIVES, gradient_penalty
+from ganops.models import Discriminator
+from ganops.training.inputs import Batch
+from ganops.training.memory import within_memory
+from ganops.training.objectives import OBJECTIVES, between, gp_penalty, r1_penalty, r2_penalty
 from ganops.training.state import TrainingState
 
 
-def train_step(
-    state: TrainingState, candidate: CandidateConfig, real: Tensor, z: Tensor, noise: Tensor | None
-) -> Tensor:
-    """Update both networks in place.
+def train_step(state: TrainingState, candidate: CandidateConfig, gamma: float, batches: Iterable[Batch]) -> Tensor:
+    """Update both networks in place: the discriminator on each of `batches`, then the generator on the last.
 
-    real: images float32 (N, C, H, W) in -1…1; z: float32 (N, z_dim); noise: what both real and generated
-    images are blurred by before the discriminator sees them, float32 (2, N, C, H, W).
     Returns [loss_generator, loss_discriminator, penalty, real_logit, fake_logit], float32 (5,), not synchronised.
+
+    Raises:
+        ConfigError: the batch does not fit in memory and cannot be taken in parts.
+    """
+    figures, count = torch.zeros(4, device=state.device), 0
+    for batch in batches:
+        _iterate_power(state.discriminator)
+        learned, shown = within_memory(state, batch, partial(_discriminator_gradient, state, candidate, gamma))
+        state.discriminator_optimizer.step()
+        figures, count = figures + learned, count + 1
+    kept = [shown] if shown is not None else []
+    loss = within_memory(state, batch, partial(_generator_gradient, state, candidate, kept))
+    state.generator_optimizer.step()
+    return torch.cat((loss[None], figures / count))
+
+
+def _discriminator_gradient(
+    state: TrainingState, candidate: CandidateConfig, gamma: float, batch: Batch, at_once: int
+) -> tuple[Tensor, Tensor | None]:
+    """Leave the gradient of loss and penalty; returns their values and mean logits, float32 (4,), and the images.
+
+    The generated images, as shown, are of use to the generator only if the batch was taken whole: None otherwise.
     """
     objective = OBJECTIVES[candidate.objective]
-    discriminator, device = state.discriminator, real.device
-    penalised = candidate.gamma > 0
-    if noise is not None:
-        real = real + noise[0]
+    whole, penalised = at_once >= len(batch), gamma > 0
+    figures, shown = torch.zeros(4, device=state.device), None
+    state.discriminator_optimizer.zero_grad(set_to_none=True)
+    for part in batch.parts(at_once):
+        with torch.set_grad_enabled(whole):
+            shown = _shown(state, part)
+        fake = shown.detach().requires_grad_(penalised)
+        real = part.real.detach().requires_grad_(penalised)
+        real_logits, fake_logits = _judged(state, candidate, part, real, fake)
+        loss = objective.discriminator(real_logits, fake_logits)
+        penalty = torch.zeros((), device=state.device)
+        if penalised:
+            penalty = _penalty(state, candidate, gamma, part, (real, real_logits), (fake, fake_logits))
+        share = len(part) / len(batch)
+        torch.autograd.backward((loss + penalty) * share)
+        values = (loss, penalty, real_logits.mean(), fake_logits.mean())
+        figures += torch.stack([value.detach().float() for value in values]) * share
+    return figures, shown if whole else None
 
-    with _precision(state.precision, device):
-        shown = state.generator(z)
-    shown = shown if noise is None else shown + noise[1]
-    fake = shown.detach().requires_grad_(penalised)
-    real = real.requires_grad_(penalised)
 
-    with _precision(state.precision, device):
-        real_logits, fake_logits = discriminator(real), discriminator(fake)
-    loss_discriminator = objective.discriminator(real_logits, fake_logits)
-    penalty = torch.zeros((), device=device)
-    if penalised:
-        penalty = gradient_penalty(real_logits, real, candidate.gamma)
-        penalty = penalty + gradient_penalty(fake_logits, fake, candidate.gamma)
-    _descend(state.discriminator_optimizer, loss_discriminator + penalty)
+def _generator_gradient(
+    state: TrainingState, candidate: CandidateConfig, kept: list[Tensor], batch: Batch, at_once: int
+) -> Tensor:
+    """Leave the gradient of the generator's loss; returns its value, float32 scalar.
 
-    discriminator.requires_grad_(False)  # its weights need no gradient of the generator's loss
-    with _precision(state.precision, device):
-        fake_logits_now = discriminator(shown)
-        real_logits_now = real_logits.detach()
-        if objective.generator_sees_real:
+    kept: the generated images of the discriminator's turn, if there are any; they are used up.
+    """
+    objective = OBJECTIVES[candidate.objective]
+    figure = torch.zeros((), device=state.device)
+    state.generator_optimizer.zero_grad(set_to_none=True)
+    with _frozen(state.discriminator):  # its weights need no gradient of the generator's loss
+        for part in batch.parts(at_once):
+            shown = kept.pop() if kept else _shown(state, part)
+            with _precision(state):
+                fake_logits = real_logits = state.discriminator(shown, part.z_labels)
+                if objective.generator_sees_real:
+                    with torch.no_grad():
+                        real_logits = state.discriminator(part.real, part.real_labels)
+            share = len(part) / len(batch)
+            loss = objective.generator(real_logits, fake_logits) * share
+            torch.autograd.backward(loss)
+            figure += loss.detach().float()
+    return figure
+
+
+def _shown(state: TrainingState, batch: Batch) -> Tensor:
+    """Generated images as the discriminator sees them."""
+    with _precision(state):
+        images = state.generator(batch.z, batch.z_labels)
+    return batch.shown(images)
+
+
+def _judged(
+    state: TrainingState, candidate: CandidateConfig, batch: Batch, real: Tensor, fake: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Logits of real and generated images, of one batch of each or of one batch that holds both."""
+    with _precision(state):
+        if not candidate.mixed_batch:
+            return state.discriminator(real, batch.real_labels), state.discriminator(fake, batch.z_labels)
+        labels = None
+        if batch.real_labels is not None and batch.z_labels is not None:
+            labels = torch.cat((batch.real_labels, batch.z_labels))
+        real_logits, fake_logits = state.discriminator(torch.cat((real, fake)), labels).chunk(2)
+    return real_logits, fake_logits
+
+
+def _penalty(
+    state: TrainingState,
+    candidate: CandidateConfig,
+    gamma: float,
+    batch: Batch,
+    real: tuple[Tensor, Tensor],
+    fake: tuple[Tensor, Tensor],
+) -> Tensor:
+    """The candidate's gradient penalty; real and fake: images and their logits."""
+    match candidate.penalty:
+        case "r1":
+            return r1_penalty(real[1], real[0], gamma)
+        case "r2":
+            return r2_penalty(fake[1], fake[0], gamma)
+        case "r1_r2":
+            return r1_penalty(real[1], real[0], gamma) + r2_penalty(fake[1], fake[0], gamma)
+        case "gp":
+            assert batch.share is not None
+            images = between(real[0].detach(), fake[0].detach(), batch.share).requires_grad_(True)
+            with _precision(state):
+                logits = state.discriminator(images, batch.real_labels)
+            return gp_penalty(logits, images, gamma)
+
+
+def _iterate_power(discriminator: Discriminator) -> None:
+    """One power iteration of each spectral norm, which then stays until the next update (Miyato et al. 2018, alg. 1).
+
+    Left to itself it would iterate in every forward pass, and the result would depend on how a batch is cut.
+    """
+    for module in discriminator.modules():
+        if isinstance(module, parametrize.ParametrizationList):
+            module.train()
             with torch.no_grad():
-                real_logits_now = discriminator(real)
-    loss_generator = objective.generator(real_logits_now, fake_logits_now)
-    _descend(state.generator_optimizer, loss_generator)
-    discriminator.requires_grad_(True)
-
-    means = (loss_generator, loss_discriminator, penalty, real_logits.mean(), fake_logits.mean())
-    return torch.stack([mean.detach().float() for mean in means])
+                module()  # the normalised weight: its making iterates
+            module.eval()
 
 
-def gradient_norm(network: nn.Module) -> Tensor:
-    """Euclidean norm of the gradient that the last step left: float32 scalar."""
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return norm
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
-def _descend(optimizer: torch.optim.Adam, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    optimizer.step()
-
-
-def _precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
-    """Forward passes in bfloat16 where asked for; weights, losses, penalties and Adam stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+def _precision(state: TrainingState) -> AbstractContextManager[None]:
+    """Forward passes in bfloat16 where asked for; weights, losses, penalties and optimisers stay float32."""
+    return torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=state.precision == "bfloat16")

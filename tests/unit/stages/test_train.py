@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -7,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ganops.config import Config, parse
 from ganops.errors import ConfigError, TrainingFailed, UnknownName, WorkspaceError
 from ganops.files import write_json
 from ganops.layout import Layout
-from ganops.models import load_snapshot
+from ganops.models import FAMILIES, load_snapshot
 from ganops.stages import train as stage
 from ganops.stages.train import train
+from ganops.training import loop
+from ganops.training.state import TrainingState
 
 COUNT, SHAPE = 40, (1, 8, 8)
 
@@ -38,22 +42,25 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         folder = layout.prepared / split
         folder.mkdir(parents=True)
         np.save(folder / "images.npy", images_u8)
+        np.save(folder / "labels.npy", np.arange(COUNT) % 2)
         np.save(folder / "ids.npy", ids)
-    write_json(layout.prepared / "dataset.json", {"format": 1, "sha256": {"train": "aa"}, "preprocessing": "p1"})
+    dataset = {"format": 1, "sha256": {"train": "aa"}, "classes": ["odd", "even"], "preprocessing": "p1"}
+    write_json(layout.prepared / "dataset.json", dataset)
     (layout.reference / "select").mkdir(parents=True)
     np.save(layout.reference / "select" / "features.npy", _MeanPixels().features(images_u8))
     monkeypatch.setattr(stage, "load_extractor", lambda directory: _MeanPixels())
     return layout
 
 
-def config_with(**train_keys: Any) -> Config:
+def config_with(candidate_keys: dict[str, Any] | None = None, **train_keys: Any) -> Config:
     settings = {"batch_size": 8, "evaluate_every_kimg": 0.1, "checkpoint_every_kimg": 0.1, "evaluate_images": 100}
     return parse(
         {
             "seed": 3,
             "train": settings | {"device": "cpu", "precision": "float32"} | train_keys,
             "candidates": {
-                "a": {"family": "dcgan", "objective": "non_saturating", "kimg": 0.2, "width": 4, "z_dim": 4},
+                "a": {"family": "dcgan", "objective": "non_saturating", "kimg": 0.2, "width": 4, "z_dim": 4}
+                | (candidate_keys or {}),
                 "b": {
                     "family": "lite",
                     "objective": "relativistic",
@@ -111,12 +118,78 @@ def test_mistakes_of_the_user(layout: Layout) -> None:
         train(layout, config_with(), "c", "code")
     with pytest.raises(ConfigError, match=r"train\.batch_size.*41.*40"):
         train(layout, config_with(batch_size=41), "a", "code")
+    with pytest.raises(ConfigError, match=r"train\.batch_size.* is 1.*'a' has batch norm.*lite"):
+        train(layout, config_with(batch_size=1), "a", "code")
+    with pytest.raises(ConfigError, match=r"train\.micro_batch.* is 2.*'a' has batch norm.*lite"):
+        train(layout, config_with(micro_batch=2), "a", "code")
+
+
+def test_a_size_that_a_family_cannot_do(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = dataclasses.replace(FAMILIES["dcgan"], largest_pixels=63)
+    monkeypatch.setitem(FAMILIES, "dcgan", small)
+    with pytest.raises(ConfigError, match=r"'a' .*dcgan.*1-channel images of 8x8: it does .*63 pixels"):
+        train(layout, config_with(), "a", "code")
+
+
+def test_a_batch_of_one_without_batch_norm(layout: Layout) -> None:
+    keys = {"family": "lite", "objective": "relativistic", "gamma": 0.1, "kimg": 0.02}
+    assert train(layout, config_with(keys, batch_size=1), "a", "code").images_seen == 20
+
+
+def test_a_conditional_candidate_learns_the_shares_of_the_classes(layout: Layout) -> None:
+    labels = np.array([0] * 30 + [1] * 10)
+    np.save(layout.prepared / "train" / "labels.npy", labels)
+    train(layout, config_with({"conditional": True}), "a", "code")
+    snapshot = load_snapshot(layout.snapshot("a"))
+    assert snapshot.spec.class_shares == (0.75, 0.25)
+    assert snapshot.generator.embedding is not None
+
+
+@pytest.mark.parametrize(("labels", "without"), [([-1] * COUNT, 40), ([0] * (COUNT - 1) + [-1], 1)])
+def test_a_conditional_candidate_needs_labels(layout: Layout, labels: list[int], without: int) -> None:
+    np.save(layout.prepared / "train" / "labels.npy", np.array(labels))
+    with pytest.raises(ConfigError, match=rf"'a' .*conditional, but {without} of the 40 training images have no label"):
+        train(layout, config_with({"conditional": True}), "a", "code")
+
+
+@pytest.mark.parametrize(
+    ("keys", "promotable"),
+    [({}, True), ({"promotable": False}, False), ({"family": "mlp_gan"}, False), ({"family": "conv_flat"}, True)],
+)
+def test_a_snapshot_is_promotable_as_family_and_candidate_say(
+    layout: Layout, keys: dict[str, Any], promotable: bool
+) -> None:
+    train(layout, config_with({"kimg": 0.02} | keys), "a", "code")
+    assert load_snapshot(layout.snapshot("a")).info["promotable"] is promotable
+
+
+def test_a_collapse_keeps_the_best_snapshot_and_records_why(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = loop.train_step
+
+    def collapsing(state: TrainingState, *rest: Any) -> Any:
+        means = honest(state, *rest)
+        if state.images_seen >= 112:
+            with torch.no_grad():
+                for network in (state.generator, state.average.generator_ema):
+                    next(network.parameters()).zero_()
+        return means
+
+    monkeypatch.setattr(loop, "train_step", collapsing)
+    floor = {"diversity_floor": 1e-9, "grace": 0.0}
+    report = train(layout, config_with({"kimg": 2.0}, guard=floor), "a", "code")
+    lines = [json.loads(line) for line in (layout.train_dir("a") / "stats.jsonl").read_text().splitlines()]
+    assert (report.images_seen, report.best_images_seen) == (304, 104)
+    assert lines[-1]["event"] == "stopped"
+    assert report.stopped == lines[-1]["reason"] == load_snapshot(layout.snapshot("a")).info["stopped"]
+    assert "the generator collapsed" in report.stopped
+    assert lines[-1]["diversity"] == 0.0
 
 
 @pytest.mark.parametrize(
     ("missing", "stage_to_run"),
     [
         ("prepared/train/images.npy", "prepare"),
+        ("prepared/train/labels.npy", "prepare"),
         ("prepared/dataset.json", "prepare"),
         ("reference/select/features.npy", "reference"),
     ],

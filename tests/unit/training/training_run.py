@@ -1,9 +1,9 @@
-"""A tiny training, for tests and, as a script, for the test that kills it."""
+"""A tiny training, for tests and, as a script, for the tests that kill it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,38 @@ import torch
 
 from ganops.config import CandidateConfig, TrainConfig
 from ganops.files import sha256_bytes
-from ganops.models import Generator, ModelSpec, latents
+from ganops.models import FAMILIES, Generator, ModelSpec, latents
+from ganops.progress import Progress, silent
 from ganops.training.checkpoint import CheckpointStore
+from ganops.training.guard import Evaluation
 from ganops.training.loop import TrainingResult, train
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 9), dtype=np.uint8)
+SHAPE = (1, 8, 9)
+IMAGES = np.random.default_rng(0).integers(0, 256, (60, *SHAPE), dtype=np.uint8)
+LABELS = np.random.default_rng(1).integers(0, 3, 60)
 BATCH, TOTAL_KIMG = 8, 0.4
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "dcgan": {"family": "dcgan", "objective": "non_saturating", "instance_noise": 0.1},
+    "lite": {"family": "lite", "objective": "relativistic", "gamma": 0.5, "instance_noise": 0.1},
+    "dropout": {"family": "dense_dcgan", "objective": "minimax"},
+    "sgd": {"family": "bn_conv_gan", "objective": "non_saturating", "optimizer": "sgd"},
+    "spectral": {"family": "sngan", "objective": "hinge", "discriminator_steps": 3},
+    "everything": {
+        "family": "lite",
+        "objective": "wasserstein",
+        "penalty": "gp",
+        "gamma": 10.0,
+        "spectral_norm": True,
+        "augment": ["color", "translation", "cutout"],
+        "optimizer": "adamw",
+        "weight_decay": 0.01,
+        "conditional": True,
+        "mixed_batch": True,
+        "discriminator_steps": 2,
+        "burn_in": {"kimg": 0.2, "gamma": 1.0, "generator_lr": 1e-4, "beta2": 0.99, "ema_half_life_kimg": 1.0},
+    },
+}
 
 
 class Recorder:
@@ -34,52 +60,48 @@ class Recorder:
         self.lines.append(line)
 
     def samples(self, images_seen: int, images_u8: torch.Tensor) -> None:
-        assert images_u8.shape == (64, 1, 8, 9)
+        assert images_u8.shape == (64, *SHAPE)
         assert images_u8.dtype == torch.uint8
         self.samples_at.append(images_seen)
 
 
-def brightness(generator: Generator) -> float:
+def brightness(generator: Generator) -> Evaluation:
     """A score that is cheap and changes: how far the mean grey is from a dark one."""
+    labels = torch.zeros(8, dtype=torch.int64) if generator.spec.class_shares else None
     with torch.no_grad():
-        return abs(generator(latents(0, 8, 4)).mean().item() + 0.02)
+        images = generator(latents(0, 8, generator.spec.z_dim), labels)
+    return Evaluation(abs(images.mean().item() + 0.02), 1.0)
+
+
+def candidate_of(recipe: str, **keys: Any) -> CandidateConfig:
+    rates = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
+    return CandidateConfig.model_validate({**rates, "width": 4, "z_dim": 4, **RECIPES[recipe], **keys})
+
+
+def spec_of(candidate: CandidateConfig, shape: tuple[int, int, int] = SHAPE) -> ModelSpec:
+    shares = (0.25, 0.25, 0.5) if candidate.conditional else ()
+    z_dim = shape[1] * shape[2] if FAMILIES[candidate.family].noise_image else candidate.z_dim
+    return ModelSpec(candidate.family, shape, z_dim, candidate.width, shares, candidate.spectral_norm)
 
 
 def run(
     directory: Path,
-    family: str = "dcgan",
+    recipe: str = "dcgan",
     precision: str = "float32",
     recorder: Recorder | None = None,
-    score: Any = brightness,
+    score: Callable[[Generator], Evaluation] = brightness,
     kimg: float = TOTAL_KIMG,
-    learning_rate: float = 1e-3,
+    progress: Progress = silent,
+    train_keys: Mapping[str, Any] | None = None,
+    **keys: Any,
 ) -> TrainingResult:
-    penalised = family == "lite"
-    candidate = CandidateConfig.model_validate(
-        {
-            "family": family,
-            "objective": "relativistic" if penalised else "non_saturating",
-            "gamma": 0.5 if penalised else 0.0,
-            "instance_noise": 0.1,
-            "kimg": kimg,
-            "width": 4,
-            "z_dim": 4,
-            "generator_lr": learning_rate,
-            "discriminator_lr": learning_rate,
-        }
-    )
-    config = TrainConfig.model_validate(
-        {
-            "device": "cpu",
-            "precision": precision,
-            "batch_size": BATCH,
-            "evaluate_every_kimg": 0.1,
-            "checkpoint_every_kimg": 0.05,
-        }
-    )
-    spec = ModelSpec(family, (1, 8, 9), 4, 4)
+    candidate = candidate_of(recipe, kimg=kimg, **keys)
+    settings = {"device": "cpu", "precision": precision, "batch_size": BATCH}
+    every = {"evaluate_every_kimg": 0.1, "checkpoint_every_kimg": 0.05}
+    config = TrainConfig.model_validate({**settings, **every, **(train_keys or {})})
     store = CheckpointStore(directory)
-    return train(IMAGES, spec, candidate, config, 5, score, store, recorder or Recorder())
+    follower = recorder or Recorder()
+    return train(IMAGES, spec_of(candidate), candidate, config, 5, score, store, follower, progress, LABELS)
 
 
 def digest(result: TrainingResult) -> str:

@@ -1,0 +1,144 @@
+"""Whether a training goes on: a pure function of the lines that it has logged.
+
+A number that is not finite: back to the last checkpoint with lower learning rates, a few times. Collapse:
+stop, and keep the best generator that there was. The lines are part of the checkpoint, and so all that the
+guard knows is: a training that was killed and resumed is judged as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+from ganops.config import TrainingGuardConfig
+
+Line = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Evaluation:
+    """How good `generator_ema` is.
+
+    fd: Fréchet distance, smaller is better. diversity: total variance of its images' features over that of the
+    reference's, 1 where they are equally diverse, 0 for one and the same image for ever.
+    """
+
+    fd: float
+    diversity: float
+
+
+@final
+@dataclass(frozen=True)
+class Continue:
+    """Nothing is the matter."""
+
+
+@final
+@dataclass(frozen=True)
+class Rollback:
+    """Back to the last checkpoint."""
+
+    reason: str
+    event: ClassVar[str] = "rollback"
+
+
+@final
+@dataclass(frozen=True)
+class Fail:
+    """It went back as often as it may."""
+
+    reason: str
+    event: ClassVar[str] = "failed"
+
+
+@final
+@dataclass(frozen=True)
+class Stop:
+    """It will not get better: keep the best."""
+
+    reason: str
+    event: ClassVar[str] = "stopped"
+
+
+Verdict = Continue | Rollback | Fail | Stop
+
+
+def decide(lines: Sequence[Line], config: TrainingGuardConfig) -> Verdict:
+    """What to do after the last of `lines` (at least one), all that the training has logged so far.
+
+    Read of each line: images_seen, kimg, total_kimg, not_finite (names, empty when all is well), fd, best_fd,
+    diversity, grad_norm_generator, real_logit, fake_logit, event.
+    """
+    last = lines[-1]
+    if last["not_finite"]:
+        reason = f"{last['not_finite'][0]} was no longer finite when {last['images_seen']:,} images had been shown"
+        return Rollback(reason) if rollbacks(lines) < config.max_rollbacks else Fail(reason)
+    since = _since_rollback(lines)
+    if last["kimg"] >= last["total_kimg"]:
+        return Continue()  # it ends by itself
+    for judge in (_collapsed, _drifted_away, _decided):
+        if (found := judge(since, config)) is not None:
+            return Stop(f"{found}, when {last['images_seen']:,} images had been shown")
+    return Continue()
+
+
+def rollbacks(lines: Sequence[Line]) -> int:
+    """How often the training went back so far."""
+    return sum(line.get("event") == Rollback.event for line in lines)
+
+
+def lr_scale(lines: Sequence[Line], config: TrainingGuardConfig) -> float:
+    """What the rollbacks so far have left of the learning rates."""
+    return config.lr_factor ** rollbacks(lines)
+
+
+def _collapsed(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+    """Low diversity is collapse once there was some; at the beginning all generators have little."""
+    evaluated = [line for line in lines if line.get("diversity") is not None]
+    recent = evaluated[-config.diversity_patience :]
+    low = len(recent) == config.diversity_patience and all(_is_low(line, config) for line in recent)
+    if not low or (_young(recent[-1], config) and all(_is_low(line, config) for line in evaluated)):
+        return None
+    return (
+        f"the generator collapsed: its images' features had {recent[-1]['diversity']:.2g} of the reference's variance "
+        f"(guard.diversity_floor is {config.diversity_floor:g}) in {config.diversity_patience} evaluations in a row"
+    )
+
+
+def _drifted_away(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+    recent = [line for line in lines if line.get("fd") is not None][-config.fd_patience :]
+    if len(recent) < config.fd_patience or _young(recent[0], config):
+        return None
+    if not all(line["best_fd"] is not None and line["fd"] > config.fd_factor * line["best_fd"] for line in recent):
+        return None
+    return (
+        f"the Fréchet distance was {recent[-1]['fd']:.4g}, above {config.fd_factor:g} times its best of "
+        f"{recent[-1]['best_fd']:.4g}, in {config.fd_patience} evaluations in a row"
+    )
+
+
+def _decided(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+    recent = lines[-config.patience :]
+    if len(recent) < config.patience:
+        return None
+    if all(abs(line["real_logit"] - line["fake_logit"]) < config.lost for line in recent):
+        return f"the discriminator lost for good: real and generated were the same to it in {config.patience} lines"
+    if all(line["grad_norm_generator"] < config.vanished for line in recent):
+        return f"the discriminator won for good: the generator's gradient had vanished in {config.patience} lines"
+    return None
+
+
+def _is_low(line: Line, config: TrainingGuardConfig) -> bool:
+    return bool(line["diversity"] < config.diversity_floor)
+
+
+def _young(line: Line, config: TrainingGuardConfig) -> bool:
+    return bool(line["kimg"] < config.grace * line["total_kimg"])
+
+
+def _since_rollback(lines: Sequence[Line]) -> Sequence[Line]:
+    """The lines of the present course: those of the checkpoint that was gone back to count no more than those after."""
+    starts = [index + 1 for index, line in enumerate(lines) if line.get("event") == Rollback.event]
+    return lines[starts[-1] :] if starts else lines

@@ -1,0 +1,120 @@
+"""What each step is fed with: a function of (seed, images_seen) and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganops.config import CandidateConfig
+from ganops.models import ModelSpec, latents
+from ganops.models.latents import class_labels
+from ganops.training.augment import Augmentation, drawn
+from ganops.training.batches import ShuffledBatches
+from ganops.training.draws import FAKE_STREAM, LATENT_STREAM, REAL_STREAM, SHARE_STREAM, uniforms
+from ganops.training.noise import instance_noise
+
+
+@final
+@dataclass(frozen=True)
+class Batch:
+    """One batch of N images.
+
+    real: as the discriminator is to see them, augmented and with instance noise, float32 (N, C, H, W);
+    z: float32 (N, z_dim). Labels are int64 (N,), None when unconditional. augmentation and noise (N, C, H, W):
+    what generated images go through before the discriminator sees them. share: GP's ε, float32 (N, 1, 1, 1).
+    """
+
+    real: Tensor
+    z: Tensor
+    real_labels: Tensor | None = None
+    z_labels: Tensor | None = None
+    augmentation: Augmentation | None = None
+    noise: Tensor | None = None
+    share: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def shown(self, images: Tensor) -> Tensor:
+        """Generated images (N, C, H, W) as the discriminator is to see them."""
+        images = images if self.augmentation is None else self.augmentation.of(images)
+        return images if self.noise is None else images + self.noise
+
+    def parts(self, size: int) -> Iterator[Batch]:
+        """Batches of at most `size` images; itself where that is enough."""
+        if size >= len(self):
+            yield self
+            return
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            yield Batch(
+                self.real[rows],
+                self.z[rows],
+                _rows(self.real_labels, rows),
+                _rows(self.z_labels, rows),
+                None if self.augmentation is None else self.augmentation.part(rows),
+                _rows(self.noise, rows),
+                _rows(self.share, rows),
+            )
+
+
+@final
+class Inputs:
+    """The batches of one training, from a data set that lies on the device as uint8."""
+
+    def __init__(
+        self,
+        images_u8: np.ndarray[Any, np.dtype[np.uint8]],
+        labels: np.ndarray[Any, np.dtype[np.int64]] | None,
+        spec: ModelSpec,
+        candidate: CandidateConfig,
+        batch_size: int,
+        seed: int,
+        total: int,
+        device: torch.device,
+    ) -> None:
+        """labels: int64 (N,), read only when the spec has classes; total: images shown by the end."""
+        assert not spec.class_shares or labels is not None
+        self._images_u8 = torch.from_numpy(np.array(images_u8)).to(device)  # a copy: a memory map is read-only
+        self._labels = torch.from_numpy(np.array(labels)).to(device) if spec.class_shares else None
+        self._order = ShuffledBatches(len(images_u8), batch_size, seed)
+        self._spec, self._candidate, self._seed, self._total = spec, candidate, seed, total
+        self._count, self._device = batch_size, device
+
+    def at(self, images_seen: int) -> Batch:
+        """The batch that comes after `images_seen` images."""
+        seed, count, device = self._seed, self._count, self._device
+        chosen = self._order.at(images_seen).to(device)
+        real = (self._images_u8[chosen].float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
+        augmentation = self._augmentation(REAL_STREAM, images_seen)
+        real = real if augmentation is None else augmentation.of(real)
+        noise = instance_noise(self._candidate, seed, images_seen, self._total, real)
+        z = latents(seed, count, self._spec.z_dim, start=images_seen, stream=LATENT_STREAM).to(device)
+        share = uniforms(seed, SHARE_STREAM, images_seen, count, 1)[:, :, None, None].to(device)
+        return Batch(
+            real if noise is None else real + noise[0],
+            z,
+            None if self._labels is None else self._labels[chosen],
+            self._labels_of_z(images_seen),
+            self._augmentation(FAKE_STREAM, images_seen),
+            None if noise is None else noise[1],
+            share if self._candidate.penalty == "gp" else None,
+        )
+
+    def _augmentation(self, stream: int, images_seen: int) -> Augmentation | None:
+        return drawn(self._candidate.augment, self._seed, stream, images_seen, self._count)
+
+    def _labels_of_z(self, images_seen: int) -> Tensor | None:
+        shares = self._spec.class_shares
+        if not shares:
+            return None
+        return class_labels(self._seed, self._count, shares, images_seen, LATENT_STREAM).to(self._device)
+
+
+def _rows(tensor: Tensor | None, rows: slice) -> Tensor | None:
+    return None if tensor is None else tensor[rows]

@@ -1,0 +1,95 @@
+"""What a training tells while it runs: lines of statistics for an observer, notes for who waits."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol, final
+
+import torch
+from torch import Tensor
+
+from ganops.progress import Progress
+from ganops.training.guard import Continue, Verdict
+from ganops.training.lines import LOSSES, line_of
+from ganops.training.state import TrainingState
+
+_SECONDS_BETWEEN_NOTES = 0.5
+
+
+class Observer(Protocol):
+    """Who follows a training; nothing of what it does can change the result."""
+
+    def begin(self, lines: list[dict[str, Any]]) -> None:
+        """Training starts; `lines` were logged before an interruption."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """One line of statistics."""
+
+    def samples(self, images_seen: int, images_u8: Tensor) -> None:
+        """Images of `generator_ema` from the same z each time: uint8 (64, C, H, W)."""
+
+
+@final
+class Log:
+    """Averages what the steps return and passes it on; it keeps the time, which decides nothing."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        progress: Progress,
+        total: int,
+        step_images: int,
+        state: TrainingState,
+        notes: list[str],
+    ) -> None:
+        """total: images shown by the end; step_images: images shown in one step; notes: of its beginning."""
+        self.notes = notes
+        self._observer, self._progress, self._total, self._step_images = observer, progress, total, step_images
+        self._sums, self._steps = torch.zeros(len(LOSSES), device=state.device), 0
+        self._clock = self._last_line = self._last_note = time.monotonic()
+        observer.begin(state.lines)
+        progress(state.images_seen, total, _greeting(state, notes))
+
+    def step(self, state: TrainingState, means: Tensor) -> None:
+        """A step was taken; means: what `train_step` returned."""
+        self._sums += means
+        self._steps += 1
+        if (now := time.monotonic()) - self._last_note > _SECONDS_BETWEEN_NOTES:
+            self._last_note = now
+            self._progress(state.images_seen, self._total, _note(state))
+
+    def line(self, state: TrainingState) -> dict[str, Any]:
+        """The line that is due now, over the steps since the last one."""
+        means = self._sums / self._steps
+        speed = self._steps * self._step_images / (time.monotonic() - self._last_line)
+        self._sums.zero_()
+        self._steps = 0
+        return line_of(state, means, self._total, speed)
+
+    def write(self, state: TrainingState, line: dict[str, Any], verdict: Verdict) -> None:
+        """Log `line` and what came of it."""
+        now = time.monotonic()
+        state.seconds, self._clock, self._last_line = state.seconds + now - self._clock, now, now
+        line["seconds"] = round(state.seconds, 3)
+        if not isinstance(verdict, Continue):
+            line |= {"event": verdict.event, "reason": verdict.reason}
+        state.lines.append(line)
+        self._observer.line(line)
+        self._progress(state.images_seen, self._total, _note(state))
+
+    def say(self, state: TrainingState, note: str) -> None:
+        """Tell who waits, and keep it for the report."""
+        self.notes.append(note)
+        self._progress(state.images_seen, self._total, note)
+
+
+def _greeting(state: TrainingState, notes: list[str]) -> str:
+    if state.images_seen:
+        return " ".join([*notes, f"resumed at {state.images_seen / 1000:g} kimg"])
+    return " ".join([*notes, "started anew"]) if notes else "started"
+
+
+def _note(state: TrainingState) -> str:
+    return f"best fd {state.best.score:.4g}" if math.isfinite(state.best.score) else ""

@@ -1,0 +1,64 @@
+"""When the device's memory does not do: take smaller parts of the batch and sum up their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from ganops.errors import ConfigError
+from ganops.training.inputs import Batch
+from ganops.training.state import TrainingState
+
+T = TypeVar("T")
+
+
+def within_memory(state: TrainingState, batch: Batch, phase: Callable[[Batch, int], T]) -> T:
+    """What `phase(batch, images at a time)` returns, with `state.micro_batch` halved until it fits in memory.
+
+    A phase computes gradients and changes no weight, so that it can be begun again. The parts' gradients
+    add up to the batch's to rounding (dropout draws other masks).
+
+    Raises:
+        ConfigError: not one image fits, or the networks have batch norm, for which a part is another batch.
+    """
+    while True:
+        try:
+            return phase(batch, state.micro_batch)
+        except torch.OutOfMemoryError:
+            pass  # go on outside of the handler: its traceback holds the tensors of the failed attempt
+        _release()
+        size = min(state.micro_batch, len(batch)) // 2
+        if size == 0:
+            raise ConfigError("Not even one image fits in the device's memory. Lower this candidate's width.")
+        if state.mixes_images:
+            raise ConfigError(_advice(len(batch), _fitting(batch, size, phase)))
+        state.micro_batch = size
+
+
+def _fitting(batch: Batch, size: int, phase: Callable[[Batch, int], T]) -> int | None:
+    """The largest of `size`, its half, its quarter … that fits; None where 2 do not."""
+    while size >= 2:
+        try:
+            phase(next(batch.parts(size)), size)
+            return size
+        except torch.OutOfMemoryError:
+            pass
+        _release()
+        size //= 2
+    return None
+
+
+def _advice(batch_size: int, fitting: int | None) -> str:
+    remedy = f"{fitting} fits: set train.batch_size to it" if fitting else "No smaller one does: lower its width"
+    return (
+        f"A batch of {batch_size} does not fit in the device's memory, and with this candidate's batch norm, which "
+        f"mixes the images of a batch, it cannot be taken in parts to the same result. {remedy}, or choose a family "
+        "without batch norm."
+    )
+
+
+def _release() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from training_run import candidate_of, digest, run, spec_of
+
+from ganops.errors import WorkspaceError
+from ganops.training.checkpoint import CheckpointStore
+from ganops.training.state import TrainingState, fresh_state, tensors_of
+
+HERE = Path(__file__).parent
+
+
+def files(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(folder.iterdir(), reverse=True)
+
+
+def images_seen(path: Path) -> int:
+    return int(path.name.split(".")[0].split("-")[1])
+
+
+def state_of(recipe: str = "lite") -> TrainingState:
+    candidate = candidate_of(recipe)
+    return fresh_state(spec_of(candidate), candidate, 0, torch.device("cpu"), "float32", 8)
+
+
+def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+    expected = run(tmp_path)
+    newest, previous = files(tmp_path)
+    newest.write_bytes(newest.read_bytes()[:-100])
+    result = run(tmp_path)
+    assert result.resumed_at == images_seen(previous)
+    assert newest.name in result.notes[0] and "damaged" in result.notes[0]
+    assert digest(result) == digest(expected)
+
+
+def test_with_no_whole_checkpoint_it_starts_anew_and_says_so(tmp_path: Path) -> None:
+    expected = run(tmp_path)
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"")
+    result = run(tmp_path)
+    assert result.resumed_at == 0
+    assert sum("damaged" in note for note in result.notes) == 2
+    assert digest(result) == digest(expected)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_by_name_and_digest(tmp_path: Path) -> None:
+    mine, other = tmp_path / ("a" * 32), tmp_path / ("b" * 32)
+    expected = run(mine)
+    run(other, generator_lr=1e-2)
+    for path in files(mine):
+        path.unlink()
+    for path in files(other):
+        path.rename(mine / path.name)
+    newest = files(mine)[0]
+    result = run(mine)
+    assert result.resumed_at == 0
+    assert newest.name in result.notes[0]
+    assert "another configuration (digest bbbbbbbbbbbb, not aaaaaaaaaaaa)" in result.notes[0]
+    assert digest(result) == digest(expected)
+
+
+def test_a_checkpoint_of_other_networks_or_threads_is_refused(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    store.save(state_of("lite"))
+    (note,) = store.restore(state_of("dcgan"))
+    assert "other networks" in note
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        (note,) = store.restore(state_of("lite"))
+    finally:
+        torch.set_num_threads(threads)
+    assert f"threads {threads}, not {threads + 1}" in note
+
+
+@pytest.mark.parametrize("recipe", ["lite", "sgd", "spectral", "everything"])
+def test_everything_comes_back_in_the_strides_of_the_weights(tmp_path: Path, recipe: str) -> None:
+    run(tmp_path, recipe, kimg=0.1)
+    state = state_of(recipe)
+    fresh = {name: tensor.clone() for name, tensor in tensors_of(state).items()}
+    assert CheckpointStore(tmp_path).restore(state) == []
+    for name, tensor in tensors_of(state).items():
+        assert tensor.stride() == fresh[name].stride(), name
+    moved = [name for name, tensor in tensors_of(state).items() if not torch.equal(tensor, fresh[name])]
+    assert {name.split("/")[0] for name in moved} >= {"generator", "generator_optimizer", "discriminator_optimizer"}
+
+
+def test_the_newest_are_kept_by_number_and_by_size(tmp_path: Path) -> None:
+    state = state_of()
+    for keep, megabytes, left in ((3, 1e3, [400, 300, 200]), (9, 1e-9, [400])):
+        folder = tmp_path / str(keep)
+        store = CheckpointStore(folder, keep, megabytes)
+        for seen in (100, 200, 300, 400):
+            state.images_seen = seen
+            store.save(state)
+        assert [images_seen(path) for path in files(folder)] == left
+    size = files(tmp_path / "9")[0].stat().st_size / 1e6
+    store = CheckpointStore(tmp_path / "two", 9, 2.5 * size)
+    for seen in (100, 200, 300):
+        state.images_seen = seen
+        store.save(state)
+    assert [images_seen(path) for path in files(tmp_path / "two")] == [300, 200]
+
+
+def test_a_checkpoint_after_a_rollback_is_newer_than_those_before(tmp_path: Path) -> None:
+    store, state = CheckpointStore(tmp_path), state_of()
+    state.images_seen = 400
+    store.save(state)
+    state.images_seen, state.lines = 300, [{"event": "rollback"}]
+    store.save(state)
+    restored = state_of()
+    store.restore(restored)
+    assert restored.images_seen == 300
+
+
+def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WorkspaceError, match="could not be written"):
+        run(tmp_path / "file" / "below")
+
+
+def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
+    """In a process whose files may not grow beyond half a checkpoint, as on a disk that is full."""
+    CheckpointStore(tmp_path).save(state_of())
+    (before,) = files(tmp_path)
+    content = before.read_bytes()
+    program = f"""
+        import resource, sys
+        sys.path[:0] = [{str(HERE)!r}]
+        from test_checkpoint import CheckpointStore, Path, WorkspaceError, state_of
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({len(content) // 2}, {resource.RLIM_INFINITY}))
+        state = state_of()
+        state.images_seen = 100
+        try:
+            CheckpointStore(Path({str(tmp_path)!r})).save(state)
+        except WorkspaceError as error:
+            print(error)
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
+    ).stdout
+    assert "could not be written" in said and "Earlier ones are whole" in said
+    assert files(tmp_path) == [before]
+    assert before.read_bytes() == content
+    restored = state_of()
+    assert CheckpointStore(tmp_path).restore(restored) == []
