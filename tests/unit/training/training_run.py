@@ -1,8 +1,7 @@
-"""A tiny training, for tests and, as a script, for the tests that kill it."""
+"""A tiny training, for tests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,8 +105,3 @@ def run(
 
 def digest(result: TrainingResult) -> str:
     return sha256_bytes(safetensors.torch.save(dict(result.generator.state_dict())))
-
-
-if __name__ == "__main__":
-    finished = run(Path(sys.argv[1]), sys.argv[2], sys.argv[3], kimg=float(sys.argv[4]))
-    print(digest(finished), finished.resumed_at)
