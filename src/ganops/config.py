@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ganops.errors import ConfigError, UnknownName
+from ganops.presets import PRESETS
 
 Severity = Literal["critical", "warning"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -214,6 +215,8 @@ class BurnInConfig(Section):
 class CandidateConfig(Section):
     """One candidate: a network family, an objective and its optimiser."""
 
+    preset: str | None = None
+    """A name of `presets.PRESETS`, whose keys hold where the candidate has none of its own."""
     family: Family
     objective: Objective
     conditional: bool = False
@@ -247,6 +250,25 @@ class CandidateConfig(Section):
     """Deviation of the noise that blurs what the discriminator sees, falling to 0 at the end; images span 2."""
     promotable: bool | None = None
     """null: as the family says."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_top_of_its_preset(cls, keys: Any) -> Any:
+        """A section of the preset (`burn_in`) is merged key by key, too."""
+        name = keys.get("preset") if isinstance(keys, Mapping) else None
+        if name is None:
+            return keys
+        if name not in PRESETS:
+            raise PydanticCustomError(
+                "unknown_preset",
+                "there is no preset '{name}'{nearest} (presets: {known})",
+                {"name": str(name), "nearest": _nearest(str(name), PRESETS), "known": ", ".join(PRESETS)},
+            )
+        merged = {**PRESETS[name], **keys}
+        for key, section in PRESETS[name].items():
+            if isinstance(section, Mapping) and isinstance(keys.get(key), Mapping):
+                merged[key] = {**section, **keys[key]}
+        return merged
 
     @property
     def penalised(self) -> bool:
@@ -389,7 +411,7 @@ def _complaint(detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"'{path}' is missing"
     message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "value_error" and isinstance(detail["input"], Mapping):  # a combination of its keys
+    if detail["type"] in ("value_error", "unknown_preset") and isinstance(detail["input"], Mapping):  # several keys
         return f"in '{path}', {message}"
     return f"'{path}' is {detail['input']!r}, but {message[0].lower() + message[1:]}"
 

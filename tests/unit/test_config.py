@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ganops import config as configuration
 from ganops.errors import ConfigError, UnknownName
 from ganops.models import FAMILIES
+from ganops.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +67,8 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("candidates.lite.augment", ["colour"], "'candidates.lite.augment.0' is 'colour', but input should be 'color'"),
         ("candidates.lite.discriminator_steps", 0, "'candidates.lite.discriminator_steps' is 0"),
         ("train.guard", {"max_rolbacks": 1}, "did you mean 'max_rollbacks'?"),
+        ("candidates.lite.preset", "cifar-cpus", "'candidates.lite', there is no preset 'cifar-cpus', did you mean"),
+        ("candidates.lite.preset", 3, "there is no preset '3' (presets: digits-cpu, "),
         ("train.micro_batch", 0, "'train.micro_batch' is 0"),
         ("seed", "many", "'seed' is 'many'"),
         ("gate.alpha", float("nan"), "'gate.alpha' is nan"),
@@ -91,6 +94,21 @@ def test_a_mistake_names_field_value_and_what_is_allowed(dotted: str, value: Any
 def test_combinations_that_work_are_accepted(keys: dict[str, Any]) -> None:
     candidate = configuration.CandidateConfig.model_validate({"family": "lite", "objective": "hinge"} | keys)
     assert configuration.CandidateConfig.model_validate(candidate.model_dump()) == candidate
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_candidate_that_says_its_gamma(name: str) -> None:
+    candidate = configuration.parse({"candidates": {"a": {"preset": name}}}).candidate("a")
+    assert candidate.preset == name
+    assert candidate.gamma > 0
+    assert FAMILIES[candidate.family].promotable
+    assert configuration.CandidateConfig.model_validate(candidate.model_dump()) == candidate
+
+
+def test_the_candidates_own_keys_hold_over_its_presets() -> None:
+    keys = {"preset": "cifar-gpu", "width": 32, "burn_in": {"kimg": 10}}
+    candidate = configuration.parse({"candidates": {"a": keys}}).candidate("a")
+    assert (candidate.width, candidate.gamma, candidate.burn_in.kimg, candidate.burn_in.beta2) == (32, 0.05, 10, 0.99)
 
 
 def test_the_families_are_those_of_the_models() -> None:
