@@ -17,6 +17,7 @@ cost 4/3 of an unpenalised step, where double backward costs 2 or more. Equal to
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -26,6 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
+
+from ganops.models import Discriminator
 
 Function = Callable[..., Any]
 
@@ -103,6 +106,21 @@ def accumulate_gradients(
             logits_of(direction)
     _accumulate(tangent.gradients)
     return logits.detach().float(), loss_value.detach(), penalty_value.detach()
+
+
+def follows(discriminator: Discriminator) -> bool:
+    """Whether `accumulate_gradients` can follow this network; it is left as it was, and so are random numbers."""
+    channels, height, width = discriminator.spec.image_shape
+    probed = copy.deepcopy(discriminator).cpu()
+    images = torch.zeros(2, channels, height, width, requires_grad=True)
+    labels = torch.zeros(2, dtype=torch.int64) if discriminator.spec.class_shares else None
+    with torch.random.fork_rng(devices=[]), parametrize.cached():
+        try:
+            with _Record(_weights(probed)):
+                dimensions: int = probed(images, labels).dim()
+        except NotPiecewiseLinear:
+            return False
+    return dimensions == 2  # more are patches: several logits of one image
 
 
 def _weights(discriminator: nn.Module) -> frozenset[int]:

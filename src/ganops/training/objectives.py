@@ -95,27 +95,22 @@ OBJECTIVES: dict[str, Objective] = {
 
 
 def gradients(logits: Tensor, images: Tensor) -> Tensor:
-    """∇ₓ D(x) at each image: float32 (N, C·H·W), differentiable in the weights of D."""
+    """∇ₓ D(x) at each image: float32 (N, C, H, W), differentiable in the weights of D."""
     (gradient,) = torch.autograd.grad(logits.flatten(1).mean(1).sum(), images, create_graph=True)
-    return gradient.flatten(1)
+    return gradient
 
 
-def r1_penalty(real_logits: Tensor, real: Tensor, gamma: float) -> Tensor:
-    """R1 = γ/2 · E[‖∇ₓ D(x)‖²] at real images   (Mescheder et al. 2018, equation 9)."""
-    return 0.5 * gamma * gradients(real_logits, real).square().sum(1).mean()
+def zero_centred(gradient: Tensor, gamma: float) -> Tensor:
+    """γ/2 · E[‖∇ₓ D(x)‖²]: R1 at real images, R2 at generated ones   (Mescheder et al. 2018, eq. 9, section 4.1)."""
+    return 0.5 * gamma * gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
-def r2_penalty(fake_logits: Tensor, fake: Tensor, gamma: float) -> Tensor:
-    """R2 = γ/2 · E[‖∇ₓ D(x)‖²] at generated images   (Mescheder et al. 2018, section 4.1)."""
-    return 0.5 * gamma * gradients(fake_logits, fake).square().sum(1).mean()
+def one_centred(gradient: Tensor, weight: float) -> Tensor:
+    """λ · E[(‖∇ₓ̂ D(x̂)‖ - 1)²]: GP, at images `between` real and generated   (Gulrajani et al. 2017, equation 3)."""
+    slope: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    return weight * (slope - 1.0).square().mean()
 
 
 def between(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
     """x̂ = εx + (1 - ε)G(z), ε = `share` (N, 1, 1, 1) uniform in 0…1   (Gulrajani et al. 2017, algorithm 1)."""
     return share * real + (1.0 - share) * fake
-
-
-def gp_penalty(logits: Tensor, images: Tensor, weight: float) -> Tensor:
-    """GP = λ · E[(‖∇ₓ̂ D(x̂)‖ - 1)²] at images `between` real and generated   (Gulrajani et al. 2017, equation 3)."""
-    norms: Tensor = torch.linalg.vector_norm(gradients(logits, images), dim=1)
-    return weight * (norms - 1.0).square().mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -13,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ganops.config import CandidateConfig
 from ganops.models import Discriminator, Generator, ModelSpec, build_discriminator, build_generator
 from ganops.training.ema import Average
+from ganops.training.first_order import follows
 from ganops.training.optimizers import optimizer_of
 
 Tensors = dict[str, Tensor]
@@ -35,6 +37,7 @@ class TrainingState:
     """Both networks, the average, both optimisers, the best so far and the log, after `images_seen` images.
 
     micro_batch: images whose gradients are computed at once, see `memory`.
+    first_order: gradient penalties need no double backward, see `first_order`.
     seconds: of training, of which evaluation_seconds went into in-loop evaluation.
     """
 
@@ -45,6 +48,7 @@ class TrainingState:
     discriminator_optimizer: torch.optim.Optimizer
     precision: str
     micro_batch: int
+    first_order: bool
     images_seen: int = 0
     seconds: float = 0.0
     evaluation_seconds: float = 0.0
@@ -55,6 +59,10 @@ class TrainingState:
     def device(self) -> torch.device:
         """Where both networks are."""
         return next(self.generator.parameters()).device
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Forward passes in bfloat16 where asked for; weights, losses, penalties and optimisers stay float32."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     @property
     def mixes_images(self) -> bool:
@@ -79,6 +87,7 @@ def fresh_state(
         optimizer_of(discriminator, candidate, candidate.discriminator_lr),
         precision,
         micro_batch,
+        follows(discriminator),
     )
 
 

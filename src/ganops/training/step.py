@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -14,8 +14,10 @@ from ganops.config import CandidateConfig
 from ganops.models import Discriminator
 from ganops.training.inputs import Batch
 from ganops.training.memory import within_memory
-from ganops.training.objectives import OBJECTIVES, between, gp_penalty, r1_penalty, r2_penalty
+from ganops.training.objectives import OBJECTIVES
+from ganops.training.penalised import penalised
 from ganops.training.state import TrainingState
+from ganops.training.turn import Turn, figures_of
 
 
 def train_step(state: TrainingState, candidate: CandidateConfig, gamma: float, batches: Iterable[Batch]) -> Tensor:
@@ -45,25 +47,23 @@ def _discriminator_gradient(
 
     The generated images, as shown, are of use to the generator only if the batch was taken whole: None otherwise.
     """
-    objective = OBJECTIVES[candidate.objective]
-    whole, penalised = at_once >= len(batch), gamma > 0
+    whole = at_once >= len(batch)
+    learn = penalised if gamma > 0 else _unpenalised
     figures, shown = torch.zeros(4, device=state.device), None
     state.discriminator_optimizer.zero_grad(set_to_none=True)
     for part in batch.parts(at_once):
         with torch.set_grad_enabled(whole):
             shown = _shown(state, part)
-        fake = shown.detach().requires_grad_(penalised)
-        real = part.real.detach().requires_grad_(penalised)
-        real_logits, fake_logits = _judged(state, candidate, part, real, fake)
-        loss = objective.discriminator(real_logits, fake_logits)
-        penalty = torch.zeros((), device=state.device)
-        if penalised:
-            penalty = _penalty(state, candidate, gamma, part, (real, real_logits), (fake, fake_logits))
-        share = len(part) / len(batch)
-        torch.autograd.backward((loss + penalty) * share)
-        values = (loss, penalty, real_logits.mean(), fake_logits.mean())
-        figures += torch.stack([value.detach().float() for value in values]) * share
+        figures += learn(state, candidate, gamma, Turn(part, shown.detach(), len(part) / len(batch)))
     return figures, shown if whole else None
+
+
+def _unpenalised(state: TrainingState, candidate: CandidateConfig, gamma: float, turn: Turn) -> Tensor:  # noqa: ARG001
+    real_logits, fake_logits = _judged(state, candidate, turn)
+    loss = OBJECTIVES[candidate.objective].discriminator(real_logits, fake_logits) * turn.share
+    torch.autograd.backward(loss)
+    none = torch.zeros((), device=state.device)
+    return figures_of(turn, loss, none, real_logits, fake_logits)
 
 
 def _generator_gradient(
@@ -79,7 +79,7 @@ def _generator_gradient(
     with _frozen(state.discriminator):  # its weights need no gradient of the generator's loss
         for part in batch.parts(at_once):
             shown = kept.pop() if kept else _shown(state, part)
-            with _precision(state):
+            with state.autocast():
                 fake_logits = real_logits = state.discriminator(shown, part.z_labels)
                 if objective.generator_sees_real:
                     with torch.no_grad():
@@ -93,47 +93,19 @@ def _generator_gradient(
 
 def _shown(state: TrainingState, batch: Batch) -> Tensor:
     """Generated images as the discriminator sees them."""
-    with _precision(state):
+    with state.autocast():
         images = state.generator(batch.z, batch.z_labels)
     return batch.shown(images)
 
 
-def _judged(
-    state: TrainingState, candidate: CandidateConfig, batch: Batch, real: Tensor, fake: Tensor
-) -> tuple[Tensor, Tensor]:
+def _judged(state: TrainingState, candidate: CandidateConfig, turn: Turn) -> tuple[Tensor, Tensor]:
     """Logits of real and generated images, of one batch of each or of one batch that holds both."""
-    with _precision(state):
-        if not candidate.mixed_batch:
-            return state.discriminator(real, batch.real_labels), state.discriminator(fake, batch.z_labels)
-        labels = None
-        if batch.real_labels is not None and batch.z_labels is not None:
-            labels = torch.cat((batch.real_labels, batch.z_labels))
-        real_logits, fake_logits = state.discriminator(torch.cat((real, fake)), labels).chunk(2)
-    return real_logits, fake_logits
-
-
-def _penalty(
-    state: TrainingState,
-    candidate: CandidateConfig,
-    gamma: float,
-    batch: Batch,
-    real: tuple[Tensor, Tensor],
-    fake: tuple[Tensor, Tensor],
-) -> Tensor:
-    """The candidate's gradient penalty; real and fake: images and their logits."""
-    match candidate.penalty:
-        case "r1":
-            return r1_penalty(real[1], real[0], gamma)
-        case "r2":
-            return r2_penalty(fake[1], fake[0], gamma)
-        case "r1_r2":
-            return r1_penalty(real[1], real[0], gamma) + r2_penalty(fake[1], fake[0], gamma)
-        case "gp":
-            assert batch.share is not None
-            images = between(real[0].detach(), fake[0].detach(), batch.share).requires_grad_(True)
-            with _precision(state):
-                logits = state.discriminator(images, batch.real_labels)
-            return gp_penalty(logits, images, gamma)
+    batch = turn.batch
+    with state.autocast():
+        if candidate.mixed_batch:
+            real_logits, fake_logits = state.discriminator(turn.images, turn.labels).chunk(2)
+            return real_logits, fake_logits
+        return state.discriminator(batch.real, batch.real_labels), state.discriminator(turn.fake, batch.z_labels)
 
 
 def _iterate_power(discriminator: Discriminator) -> None:
@@ -156,8 +128,3 @@ def _frozen(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.requires_grad_(True)
-
-
-def _precision(state: TrainingState) -> AbstractContextManager[None]:
-    """Forward passes in bfloat16 where asked for; weights, losses, penalties and optimisers stay float32."""
-    return torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=state.precision == "bfloat16")

@@ -3,13 +3,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ganops.config import CandidateConfig
 from ganops.models import Discriminator, ModelSpec, build_discriminator
-from ganops.training.first_order import NotPiecewiseLinear, accumulate_gradients
+from ganops.training.first_order import NotPiecewiseLinear, accumulate_gradients, follows
+from ganops.training.inputs import Inputs
+from ganops.training.state import fresh_state
+from ganops.training.step import train_step
 
 COUNT = 6
 
@@ -132,3 +137,37 @@ def test_a_weight_outside_of_an_affine_layer_is_refused() -> None:
     network = Scaled().double()
     with pytest.raises(NotPiecewiseLinear):
         accumulate_gradients(network, network, _images(), _loss, _zero_centred)
+
+
+@pytest.mark.parametrize(
+    ("family", "followed"),
+    [("lite", True), ("r3gan", True), ("sngan", True), ("conv_flat", False), ("dense_dcgan", False), ("dcgan", False)],
+)
+def test_it_is_known_beforehand_what_can_be_followed(family: str, followed: bool) -> None:
+    network = _discriminator(family).float()
+    before = copy.deepcopy(network.state_dict())
+    random = torch.random.get_rng_state()
+    assert follows(network) is followed
+    assert torch.equal(torch.random.get_rng_state(), random)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("penalty", ["r1", "r2", "r1_r2", "gp"])
+@pytest.mark.parametrize("family", ["lite", "sngan"])
+def test_a_step_is_the_same_either_way(family: str, penalty: str) -> None:
+    candidate = CandidateConfig(family=family, objective="relativistic", gamma=2.0, penalty=penalty, z_dim=8, width=8)
+    images_u8 = np.random.default_rng(0).integers(0, 256, (32, 1, 12, 9), dtype=np.uint8)
+    spec = ModelSpec(family, (1, 12, 9), 8, 8)
+    learned = []
+    for first_order in (True, False):
+        state = fresh_state(spec, candidate, 0, torch.device("cpu"), "float32", 8)
+        assert state.first_order
+        state.first_order = first_order
+        inputs = Inputs(images_u8, None, spec, candidate, 8, 0, 1000, torch.device("cpu"))
+        figures = train_step(state, candidate, 2.0, [inputs.at(0)])
+        learned.append((figures, [parameter.grad for parameter in state.discriminator.parameters()]))
+    (figures, gradients), (other_figures, other_gradients) = learned
+    torch.testing.assert_close(figures, other_figures, rtol=1e-4, atol=1e-5)
+    for gradient, other in zip(gradients, other_gradients, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-5)
