@@ -13,6 +13,7 @@ from torch import nn
 from ganops.models.family import Family
 from ganops.models.initialisation import small_normal
 from ganops.models.levels import channels, levels, steps_between
+from ganops.models.reshaping import ToMaps, ToVectors
 from ganops.models.spec import ModelSpec
 
 
@@ -24,7 +25,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
     h, w = sizes[0]
     layers: list[nn.Module] = [
         nn.Linear(spec.input_dim, maps[0] * h * w, bias=False),
-        nn.Unflatten(1, (maps[0], h, w)),
+        ToMaps(maps[0], h, w),
         nn.BatchNorm2d(maps[0]),
         nn.ReLU(),
     ]
@@ -54,7 +55,7 @@ def discriminator(spec: ModelSpec) -> list[nn.Module]:
             nn.BatchNorm2d(outputs),
             nn.LeakyReLU(0.2),
         ]
-    return small_normal([*layers, nn.Flatten(), nn.Linear(maps[-1] * h * w, spec.num_logits)])
+    return small_normal([*layers, ToVectors(), nn.Linear(maps[-1] * h * w, spec.num_logits)])
 
 
 FAMILY = Family(

@@ -13,6 +13,7 @@ from torch import nn
 from ganops.models.family import Family
 from ganops.models.initialisation import small_normal
 from ganops.models.levels import COARSEST, channels, resamplings
+from ganops.models.reshaping import ToMaps, ToVectors
 from ganops.models.spec import ModelSpec
 
 
@@ -25,7 +26,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
     h, w = steps[0].coarse
     layers: list[nn.Module] = [
         nn.Linear(spec.input_dim, maps[0] * h * w, bias=False),
-        nn.Unflatten(1, (maps[0], h, w)),
+        ToMaps(maps[0], h, w),
         nn.BatchNorm2d(maps[0]),
         nn.ReLU(),
     ]
@@ -59,7 +60,7 @@ def discriminator(spec: ModelSpec) -> list[nn.Module]:
             nn.BatchNorm2d(outputs),
             nn.LeakyReLU(0.2),
         ]
-    layers += [nn.Flatten(), nn.Linear(maps[-1] * h * w, spec.num_logits)]
+    layers += [ToVectors(), nn.Linear(maps[-1] * h * w, spec.num_logits)]
     return small_normal(layers)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from ganops.models.family import Family
 from ganops.models.initialisation import glorot
 from ganops.models.levels import halvings, steps_between
+from ganops.models.reshaping import ToMaps, ToVectors
 from ganops.models.spec import ModelSpec
 
 DROPOUT = 0.3
@@ -34,7 +35,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
     maps = (4 * spec.width, 2 * spec.width, spec.width)
     layers += [
         nn.Linear(inputs, maps[0] * h * w, bias=False),
-        nn.Unflatten(1, (maps[0], h, w)),
+        ToMaps(maps[0], h, w),
         nn.BatchNorm2d(maps[0], momentum=MOMENTUM),
         nn.ReLU(),
         nn.ConvTranspose2d(maps[0], maps[1], 5, 1, padding=2, bias=False),
@@ -61,7 +62,7 @@ def discriminator(spec: ModelSpec) -> list[nn.Module]:
             nn.Conv2d(spec.width, 2 * spec.width, 5, 2, padding=2),
             nn.LeakyReLU(0.2),
             nn.Dropout(DROPOUT),
-            nn.Flatten(),
+            ToVectors(),
             nn.Linear(2 * spec.width * h * w, spec.num_logits),
         ]
     )

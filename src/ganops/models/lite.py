@@ -12,6 +12,7 @@ from torch import nn
 
 from ganops.models.family import Family
 from ganops.models.levels import channels, levels, resamplings
+from ganops.models.reshaping import ToMaps, ToVectors
 from ganops.models.spec import ModelSpec
 
 SLOPE = 0.2
@@ -25,7 +26,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
     h, w = sizes[0]
     layers: list[nn.Module] = [
         nn.Linear(spec.input_dim, maps[0] * h * w),
-        nn.Unflatten(1, (maps[0], h, w)),
+        ToMaps(maps[0], h, w),
         nn.LeakyReLU(SLOPE),
         nn.Conv2d(maps[0], maps[0], 3, padding=1),
         nn.LeakyReLU(SLOPE),
@@ -60,7 +61,7 @@ def discriminator(spec: ModelSpec) -> list[nn.Module]:
     layers += [
         nn.Conv2d(maps[-1], maps[-1], 3, padding=1),
         nn.LeakyReLU(SLOPE),
-        nn.Flatten(),
+        ToVectors(),
         nn.Linear(maps[-1] * h * w, spec.num_logits),
     ]
     return _initialised(layers)

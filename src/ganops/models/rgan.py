@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate
 from ganops.models.family import Family
 from ganops.models.initialisation import glorot
 from ganops.models.levels import Resampling, halvings, levels, steps_between
+from ganops.models.reshaping import ToMaps, ToVectors
 from ganops.models.spec import ModelSpec
 
 SLOPE = 0.2
@@ -52,7 +53,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
     first = max(1, 8 * spec.width >> max(0, len(steps) - FULL_STEPS))
     layers: list[nn.Module] = [
         nn.Linear(spec.input_dim, first * h * w),
-        nn.Unflatten(1, (first, h, w)),
+        ToMaps(first, h, w),
         nn.LeakyReLU(SLOPE),
     ]
     carried = first
@@ -76,7 +77,7 @@ def discriminator(spec: ModelSpec) -> list[nn.Module]:
         inputs = outputs
     h, w = sizes[0]
     layers += [
-        nn.Flatten(),
+        ToVectors(),
         nn.Linear(inputs * h * w, 16 * spec.width),
         nn.LeakyReLU(SLOPE),
         nn.Linear(16 * spec.width, spec.num_logits),

@@ -25,7 +25,8 @@ from ganops.models.families import FAMILIES
 from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
 
-FORMAT = 1
+FORMAT = 2
+"""1 had the weights of first and last layers in another order."""
 WEIGHTS, MODEL = "generator.safetensors", "model.json"
 
 
@@ -80,7 +81,9 @@ def load_snapshot(directory: Path) -> Snapshot:
     try:
         model = json.loads(model_bytes)
         if model["format"] != FORMAT:
-            raise SnapshotError(f"{directory / MODEL} has format {model['format']}; this version reads {FORMAT}.")
+            raise SnapshotError(
+                f"{directory / MODEL} has format {model['format']}; this version reads {FORMAT}. Train it again."
+            )
         digests, info = dict(model["files"]), dict(model["info"])
         if model["architecture"]["family"] not in FAMILIES:
             raise SnapshotError(

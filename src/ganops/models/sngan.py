@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ganops.models.blocks import Residual
 from ganops.models.family import Family
 from ganops.models.levels import Resampling, Size, channels, levels, steps_between
+from ganops.models.reshaping import ToMaps
 from ganops.models.spec import ModelSpec
 
 
@@ -36,7 +37,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
     h, w = sizes[0]
     layers: list[nn.Module] = [
         nn.Linear(spec.input_dim, maps[0] * h * w),
-        nn.Unflatten(1, (maps[0], h, w)),
+        ToMaps(maps[0], h, w),
     ]
     layers += [_up(*block) for block in zip(maps[:-1], maps[1:], sizes[1:], strict=True)]
     layers += [

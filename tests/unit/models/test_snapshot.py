@@ -78,7 +78,7 @@ def test_damage_is_refused(tmp_path: Path, name: str, damage: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"files": {}},
         {"files": {"../generator.safetensors": "0", "generator.safetensors": "0"}},
         {"architecture": {"family": "nope"}},
