@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench bench-train lock clean
 
 demo: $(READY)  ## the whole path on real digits, in about four minutes
 	$(BIN)/ganops demo demo
@@ -20,6 +20,9 @@ lint: $(READY)
 
 bench: $(READY)  ## speed and memory, as a table; SHARED=… adds Fashion-MNIST
 	$(BIN)/python -m benchmarks
+
+bench-train: $(READY)  ## images per second in training, beside the usual loops
+	$(BIN)/ganops bench train
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("GanOps needs Python 3.11 or newer, and this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

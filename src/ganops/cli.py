@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The images that a workspace trains on.", no_args_is_help=True)
 app.add_typer(data, name="data")
+bench = typer.Typer(help="Speed and memory on this machine.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
 
 _STOPPED = 130
 """What a shell calls a program that Ctrl-C has ended."""
@@ -140,6 +142,21 @@ def evaluate(context: typer.Context, candidate: CandidateArgument) -> None:
     from ganops import commands
 
     commands.evaluate(context.obj, candidate)
+
+
+@bench.command("train")
+def bench_train(
+    context: typer.Context,
+    kimg: Annotated[float, typer.Option(min=0, max=1e5, help="Compare what was learnt, too, after so many kimg.")] = 0,
+    turns: Annotated[int, typer.Option(min=1, max=1000, help="Turns of each contestant.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="Length of a turn.")] = 3.0,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each.")] = os.cpu_count() or 1,
+    json: JsonFlag = False,
+) -> None:
+    """Training's images per second, beside the usual loops on the same networks and data."""
+    from ganops import commands
+
+    commands.bench_train(context.obj, kimg, turns, seconds, threads, json)
 
 
 @app.command()

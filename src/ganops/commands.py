@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,30 @@ def _workspace_shape(start: Path) -> tuple[int, int, int]:
     channels, height, width = prepared.load(layout.prepared).image_shape if is_prepared else DEFAULT_SHAPE
     height, width = wanted.image_size or (height, width)
     return wanted.channels or channels, height, width
+
+
+# ---------------------------------------------------------------- speed
+
+
+def bench_train(start: Path, kimg: float, turns: int, seconds: float, threads: int, json: bool) -> None:
+    import torch
+
+    from ganops.bench.ground import ground_at
+    from ganops.bench.measure import bench_training
+    from ganops.reports.bench import print_bench
+
+    torch.set_num_threads(threads)
+    steps = Steps(errors_console())
+    with steps.showing():
+        ground = ground_at(start, partial(steps.observe, "judge"))
+        score = ground.score if kimg > 0 else None
+        rows = bench_training(ground.images_u8, turns, seconds, kimg, score, partial(steps.observe, "bench"))
+    found = [row.to_json() for row in rows]
+    hardware = f"{threads} CPU threads, torch {torch.__version__}"
+    if json:
+        _print_json({"data": ground.name, "hardware": hardware, "rows": found})
+    else:
+        print_bench(results_console(), ground.name, hardware, found)
 
 
 # ---------------------------------------------------------------- the flow

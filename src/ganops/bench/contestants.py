@@ -1,0 +1,199 @@
+"""Who is timed: the engine, and the two loops that it is compared with.
+
+The references are written as their sources write them, not as slowly as possible: (a) the loop of the
+well-known public DCGAN example, (b) the R3GAN step as its paper gives it. All train the same networks
+from the same weights, on the same images.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.utils.data import DataLoader, Dataset
+
+from ganops.config import CandidateConfig
+from ganops.models import Discriminator, Generator, ModelSpec, build_discriminator, build_generator
+from ganops.training.inputs import Inputs
+from ganops.training.optimizers import set_rates
+from ganops.training.schedules import settings_at
+from ganops.training.state import fresh_state
+from ganops.training.step import train_step
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+_FOREVER = 10**9
+
+
+class Contestant(ABC):
+    """Something that trains, a batch at a time."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """Train on one batch."""
+
+    @abstractmethod
+    def generator(self) -> Generator:
+        """What it has to show: the averaged generator, on its device."""
+
+
+@final
+class Engine(Contestant):
+    """GanOps' own step, as the training loop takes it."""
+
+    def __init__(
+        self,
+        images_u8: Images,
+        spec: ModelSpec,
+        candidate: CandidateConfig,
+        batch_size: int,
+        precision: str,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        self._candidate, self._batch_size = candidate, batch_size
+        self._state = fresh_state(spec, candidate, seed, device, precision, batch_size)
+        self._inputs = Inputs(images_u8, None, spec, candidate, batch_size, seed, _FOREVER, device)
+
+    def step(self) -> None:
+        state = self._state
+        settings = settings_at(self._candidate, state.images_seen, 1.0)
+        set_rates(state.generator_optimizer, settings.generator_lr, settings.betas)
+        set_rates(state.discriminator_optimizer, settings.discriminator_lr, settings.betas)
+        train_step(state, self._candidate, settings.gamma, [self._inputs.at(state.images_seen)])
+        state.images_seen += self._batch_size
+        state.average.update(state.generator, settings.ema_half_life_kimg, state.images_seen, self._batch_size)
+
+    def generator(self) -> Generator:
+        return self._state.average.generator_ema
+
+
+class _Reference(Contestant):
+    """What both references share: float32, Adam as torch gives it, and an average kept in a Python loop."""
+
+    def __init__(
+        self, spec: ModelSpec, candidate: CandidateConfig, batch_size: int, device: torch.device, seed: int
+    ) -> None:
+        torch.manual_seed(seed)
+        self._spec, self._candidate, self._batch_size, self._device = spec, candidate, batch_size, device
+        self.g: Generator = build_generator(spec, seed).to(device)
+        self.d: Discriminator = build_discriminator(spec, seed).to(device)
+        self._average = copy.deepcopy(self.g).eval()
+        self.g_optimizer = torch.optim.Adam(self.g.parameters(), candidate.generator_lr, candidate.betas)
+        self.d_optimizer = torch.optim.Adam(self.d.parameters(), candidate.discriminator_lr, candidate.betas)
+        self._images_seen = 0
+
+    def _z(self) -> Tensor:
+        return torch.randn(self._batch_size, self._spec.z_dim, device=self._device)
+
+    def _follow(self) -> None:
+        self._images_seen += self._batch_size
+        half_life = min(self._candidate.ema_half_life_kimg * 1000, 0.05 * self._images_seen)
+        decay = 0.5 ** (self._batch_size / half_life)
+        with torch.no_grad():
+            for average, current in zip(self._average.parameters(), self.g.parameters(), strict=True):
+                average.mul_(decay).add_(current, alpha=1 - decay)
+            for kept, now in zip(self._average.buffers(), self.g.buffers(), strict=True):
+                kept.copy_(now)
+
+    def generator(self) -> Generator:
+        return self._average
+
+
+@final
+class PlainLoop(_Reference):
+    """(a) A DataLoader over decoded images, `.item()` each step, Adam unfused, float32."""
+
+    def __init__(
+        self,
+        images_u8: Images,
+        spec: ModelSpec,
+        candidate: CandidateConfig,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        super().__init__(spec, candidate, batch_size, device, seed)
+        loader = DataLoader(_Decoded(images_u8), batch_size, shuffle=True, drop_last=True)
+        self._batches = _endless(loader)
+        self._criterion = nn.BCEWithLogitsLoss()
+        self.losses = (0.0, 0.0)
+
+    def step(self) -> None:
+        real = next(self._batches).to(self._device)
+        ones, zeros = (torch.full((self._batch_size, 1), value, device=self._device) for value in (1.0, 0.0))
+        self.d.zero_grad()
+        loss_real = self._criterion(self.d(real), ones)
+        torch.autograd.backward(loss_real)
+        fake = self.g(self._z())
+        loss_fake = self._criterion(self.d(fake.detach()), zeros)
+        torch.autograd.backward(loss_fake)
+        self.d_optimizer.step()
+        self.g.zero_grad()
+        loss_generator = self._criterion(self.d(fake), ones)
+        torch.autograd.backward(loss_generator)
+        self.g_optimizer.step()
+        self.losses = (loss_real.item() + loss_fake.item(), loss_generator.item())
+        self._follow()
+
+
+@final
+class PaperStep(_Reference):
+    """(b) Relativistic pairing with R1 and R2 by double backward (Huang et al. 2024, equations 2 to 4), eager."""
+
+    def __init__(
+        self,
+        images_u8: Images,
+        spec: ModelSpec,
+        candidate: CandidateConfig,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        super().__init__(spec, candidate, batch_size, device, seed)
+        self._images = torch.from_numpy(np.array(images_u8)).to(device)
+
+    def step(self) -> None:
+        chosen = torch.randint(len(self._images), (self._batch_size,), device=self._device)
+        real = (self._images[chosen].float() / 127.5 - 1).requires_grad_(True)
+        fake = self.g(self._z()).detach().requires_grad_(True)
+        real_logits, fake_logits = self.d(real), self.d(fake)
+        penalty = self._penalty(real_logits, real) + self._penalty(fake_logits, fake)
+        self.d_optimizer.zero_grad()
+        torch.autograd.backward(softplus(fake_logits - real_logits).mean() + penalty)
+        self.d_optimizer.step()
+        fake = self.g(self._z())
+        real_logits, fake_logits = self.d(real.detach()), self.d(fake)
+        self.g_optimizer.zero_grad()
+        torch.autograd.backward(softplus(real_logits - fake_logits).mean())
+        self.g_optimizer.step()
+        self._follow()
+
+    def _penalty(self, logits: Tensor, images: Tensor) -> Tensor:
+        (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        return self._candidate.gamma / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+@final
+class _Decoded(Dataset[Tensor]):
+    """Images decoded once and scaled one by one, as image folders are read in examples."""
+
+    def __init__(self, images_u8: Images) -> None:
+        self._images = np.array(images_u8)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(self._images[index]).float().div(255).sub(0.5).div(0.5)
+
+
+def _endless(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
+    while True:
+        yield from loader

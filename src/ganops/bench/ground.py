@@ -1,0 +1,95 @@
+"""What contestants train on and are judged by: the workspace's images, or scikit-learn's digits at 28×28."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ganops.config import ReferenceConfig
+from ganops.data.prepared import load
+from ganops.data.sources.base import RawImage
+from ganops.data.sources.digits import Digits
+from ganops.errors import WorkspaceError
+from ganops.evaluation.extractors import load_extractor, train_classifier
+from ganops.evaluation.extractors.extractor import to_float
+from ganops.evaluation.extractors.training import project
+from ganops.evaluation.frechet import FeatureStats, frechet_distance
+from ganops.models import Generator, generate
+from ganops.progress import Progress, silent
+from ganops.workspace import find
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+Features = Callable[[Images], np.ndarray[Any, np.dtype[np.float32]]]
+
+SIDE = 28
+SCORED_IMAGES, SCORE_SEED = 2000, 0
+_HELD_OUT = 0.25
+_DIMENSIONS = 40
+
+
+@final
+@dataclass(frozen=True)
+class Ground:
+    """name: of the data. images_u8: (N, C, H, W) to train on. score: Fréchet distance to held-out images."""
+
+    name: str
+    images_u8: Images
+    score: Callable[[Generator], float]
+
+
+def ground_at(start: Path, progress: Progress = silent) -> Ground:
+    """The prepared images of the workspace around `start`, else `digits_ground`."""
+    try:
+        layout = find(start)
+    except WorkspaceError:
+        return digits_ground(progress)
+    features = layout.reference / "select" / "features.npy"
+    if not features.exists():
+        return digits_ground(progress)
+    extractor = load_extractor(layout.reference / "extractor")
+    held_out = FeatureStats.from_features(np.load(features, allow_pickle=False))
+    images_u8 = load(layout.prepared).split("train").images_u8
+    return Ground("this workspace's images", images_u8, _scorer(extractor.features, held_out))
+
+
+def digits_ground(progress: Progress = silent) -> Ground:
+    """Digits, enlarged, with a classifier trained on three quarters of them.
+
+    Raises:
+        SourceRefused: scikit-learn is not installed.
+    """
+    raw = [image for image in Digits() if isinstance(image, RawImage)]
+    images_u8 = np.stack([_enlarged(image.data) for image in raw])[:, None]
+    labels = np.array([int(str(image.label)) for image in raw], np.int64)
+    held_out = np.random.default_rng(0).random(len(images_u8)) < _HELD_OUT
+    classifier = train_classifier(images_u8[~held_out], labels[~held_out], 10, ReferenceConfig(), progress)
+    network = project(classifier, images_u8[~held_out], _DIMENSIONS)
+
+    def features(images_u8: Images) -> np.ndarray[Any, np.dtype[np.float32]]:
+        with torch.inference_mode():
+            found: np.ndarray[Any, np.dtype[np.float32]] = network(to_float(images_u8))[0].numpy()
+        return found
+
+    stats = FeatureStats.from_features(features(images_u8[held_out]))
+    return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], _scorer(features, stats))
+
+
+def _enlarged(png: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.uint8)
+
+
+def _scorer(features: Features, held_out: FeatureStats) -> Callable[[Generator], float]:
+    def score(generator: Generator) -> float:
+        device = next(generator.parameters()).device
+        images_u8 = torch.cat(list(generate(generator, SCORED_IMAGES, SCORE_SEED, device=device))).numpy()
+        return frechet_distance(FeatureStats.from_features(features(images_u8)), held_out)
+
+    return score

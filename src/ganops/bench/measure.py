@@ -1,0 +1,258 @@
+"""`ganops bench train`: the table of speeds. `bench_training` is the path to read.
+
+The machines that this runs on are shared: contestants take short turns, and medians of the turns are compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from ganops.bench.contestants import Contestant, Engine, Images, PaperStep, PlainLoop
+from ganops.config import CandidateConfig
+from ganops.models import Generator, ModelSpec
+from ganops.progress import Progress, silent
+from ganops.training.allocator import keep_pages
+from ganops.training.precision import resolve_precision
+
+BATCH_SIZE = 64
+WARM_UP_STEPS = 3
+TARGETS = {("cpu", "float32"): 1.5, ("cpu", "bfloat16"): 2.2, ("cuda", "float32"): 3.0, ("cuda", "bfloat16"): 3.0}
+"""Ratios that the engine is to reach, by device and precision."""
+
+Score = Callable[[Generator], float]
+
+
+@final
+@dataclass(frozen=True)
+class Match:
+    """One comparison: a candidate, and the reference that trains the same networks its own way."""
+
+    name: str
+    candidate: CandidateConfig
+    reference: type[PlainLoop] | type[PaperStep]
+
+
+MATCHES = (
+    Match(
+        "dcgan, non-saturating",
+        CandidateConfig(family="dcgan", objective="non_saturating", width=32, z_dim=64),
+        PlainLoop,
+    ),
+    Match(
+        "lite, relativistic + R1 + R2",
+        CandidateConfig(
+            family="lite",
+            objective="relativistic",
+            gamma=1.0,
+            width=16,
+            z_dim=64,
+            generator_lr=6e-4,
+            discriminator_lr=3e-4,
+            betas=(0.0, 0.99),
+        ),
+        PaperStep,
+    ),
+    Match(
+        "r3gan, relativistic + R1 + R2",
+        CandidateConfig(
+            family="r3gan",
+            objective="relativistic",
+            gamma=1.0,
+            width=16,
+            z_dim=64,
+            generator_lr=2e-4,
+            discriminator_lr=2e-4,
+            betas=(0.0, 0.99),
+        ),
+        PaperStep,
+    ),
+)
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; None where nothing was measured, and `note` says why.
+
+    ratio: images_per_second over reference_images_per_second. peak_mb: highest resident (CPU) or allocated
+    (CUDA) memory while each had its turns. fd: of both after the same number of images, where that was asked for.
+    """
+
+    name: str
+    reference: str
+    device: str
+    precision: str
+    images_per_second: float | None
+    reference_images_per_second: float | None
+    ratio: float | None
+    target: float
+    peak_mb: float | None
+    reference_peak_mb: float | None
+    kimg: float | None
+    fd: float | None
+    reference_fd: float | None
+    note: str
+
+    @property
+    def verdict(self) -> str:
+        if self.ratio is None:
+            return "not measured"
+        return "met" if self.ratio >= self.target else "missed"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "verdict": self.verdict}
+
+
+def bench_training(
+    images_u8: Images,
+    turns: int,
+    seconds: float,
+    kimg: float,
+    score: Score | None,
+    progress: Progress = silent,
+) -> list[Row]:
+    """Every row, on images_u8 (N, C, H, W).
+
+    turns, seconds: how often each contestant has its turn, and for how long. kimg: thousands of images after
+    which `score` (smaller is better) compares what both have learnt; 0: not at all.
+    """
+    keep_pages()
+    todo = [(device, match, precision) for device in ("cpu", "cuda") for match in MATCHES for precision in PRECISIONS]
+    rows = []
+    for done, (device, match, precision) in enumerate(todo):
+        progress(done, len(todo), f"{match.name}, {device}, {precision}")
+        reason = _unavailable(device, precision)
+        if reason is not None:
+            rows.append(_not_measured(match, device, precision, reason))
+        else:
+            rows.append(_measured(images_u8, match, torch.device(device), precision, turns, seconds, kimg, score))
+    progress(len(todo), len(todo), "done")
+    return rows
+
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def _unavailable(device: str, precision: str) -> str | None:
+    if device == "cuda" and not torch.cuda.is_available():
+        return "no GPU here"
+    if precision == "bfloat16" and resolve_precision("auto", torch.device(device)) != "bfloat16":
+        return "this processor does not compute in bfloat16"
+    return None
+
+
+def _not_measured(match: Match, device: str, precision: str, reason: str) -> Row:
+    target = TARGETS[device, precision]
+    nothing = (None,) * 3
+    return Row(match.name, match.reference.__name__, device, precision, *nothing, target, *(None,) * 5, reason)
+
+
+def _measured(
+    images_u8: Images,
+    match: Match,
+    device: torch.device,
+    precision: str,
+    turns: int,
+    seconds: float,
+    kimg: float,
+    score: Score | None,
+) -> Row:
+    channels, height, width = images_u8.shape[1:]
+    candidate = match.candidate
+    spec = ModelSpec(candidate.family, (channels, height, width), candidate.z_dim, candidate.width)
+    engine = Engine(images_u8, spec, candidate, BATCH_SIZE, precision, device, 0)
+    reference = match.reference(images_u8, spec, candidate, BATCH_SIZE, device, 0)
+    (speed, peak), (reference_speed, reference_peak) = _in_turns((engine, reference), turns, seconds, device)
+    fds: tuple[float | None, float | None] = (None, None)
+    if kimg > 0 and score is not None:
+        fresh = (
+            Engine(images_u8, spec, candidate, BATCH_SIZE, precision, device, 0),
+            match.reference(images_u8, spec, candidate, BATCH_SIZE, device, 0),
+        )
+        fds = tuple(_score_after(contestant, kimg, score) for contestant in fresh)  # type: ignore[assignment]
+    return Row(
+        match.name,
+        match.reference.__name__,
+        device.type,
+        precision,
+        speed,
+        reference_speed,
+        speed / reference_speed,
+        TARGETS[device.type, precision],
+        peak,
+        reference_peak,
+        kimg if fds[0] is not None else None,
+        *fds,
+        "",
+    )
+
+
+def _in_turns(
+    contestants: Sequence[Contestant], turns: int, seconds: float, device: torch.device
+) -> list[tuple[float, float]]:
+    """(images per second, peak MB) of each: the median and the maximum of its turns."""
+    speeds: list[list[float]] = [[] for _ in contestants]
+    peaks = [0.0 for _ in contestants]
+    for contestant in contestants:
+        for _ in range(WARM_UP_STEPS):
+            contestant.step()
+    for _ in range(turns):
+        for number, contestant in enumerate(contestants):
+            _forget_peak(device)
+            speeds[number].append(_images_per_second(contestant, seconds, device))
+            peaks[number] = max(peaks[number], _peak_mb(device))
+    return [(statistics.median(speed), peak) for speed, peak in zip(speeds, peaks, strict=True)]
+
+
+def _images_per_second(contestant: Contestant, seconds: float, device: torch.device) -> float:
+    _wait(device)
+    begun, steps = time.perf_counter(), 0
+    for _ in _until(begun + seconds):
+        contestant.step()
+        steps += 1
+    _wait(device)
+    return steps * BATCH_SIZE / (time.perf_counter() - begun)
+
+
+def _until(deadline: float) -> Iterator[None]:
+    yield
+    while time.perf_counter() < deadline:
+        yield
+
+
+def _score_after(contestant: Contestant, kimg: float, score: Score) -> float:
+    for _ in range(round(kimg * 1000 / BATCH_SIZE)):
+        contestant.step()
+    return score(contestant.generator())
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _forget_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Linux: forget VmHWM
+
+
+def _peak_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return float("nan")
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(kilobytes) / 1024

@@ -1,0 +1,45 @@
+"""The table of `ganops bench train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_bench(console: Console, ground: str, hardware: str, rows: Sequence[dict[str, Any]]) -> None:
+    """rows: as `ganops bench train --json` has them."""
+    table = Table(
+        title=f"Training on {ground}; {hardware}",
+        caption="Speeds in images per second, medians of turns taken one after the other; memory in MB.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for column in ("what", "reference", "on"):
+        table.add_column(column)
+    for column in ("img/s", "reference", "ratio", "target", "MB", "FD, reference's"):
+        table.add_column(column, justify="right")
+    measured = [row for row in rows if row["ratio"] is not None]
+    for row in measured:
+        table.add_row(*_cells(row))
+    console.print(table)
+    for row in rows:
+        if row not in measured:
+            what = f"{row['name']} on {row['device']} in {row['precision']} (target {row['target']:g})"
+            console.print(f"Not measured: {what}, {row['note']}.", highlight=False, markup=False)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    what = [str(row["name"]), str(row["reference"]), f"{row['device']} {row['precision']}"]
+    quality = f"{row['fd']:.3g}, {row['reference_fd']:.3g} at {row['kimg']:g} kimg" if row["fd"] is not None else ""
+    return [
+        *what,
+        f"{row['images_per_second']:,.0f}",
+        f"{row['reference_images_per_second']:,.0f}",
+        f"{row['ratio']:.2f} {row['verdict']}",
+        f"{row['target']:g}",
+        f"{row['peak_mb']:.0f}, {row['reference_peak_mb']:.0f}",
+        quality,
+    ]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from ganops.bench.contestants import Contestant, Engine, PaperStep, PlainLoop
+from ganops.bench.measure import BATCH_SIZE, MATCHES, bench_training
+from ganops.config import CandidateConfig
+from ganops.models import ModelSpec, latents
+from ganops.reports.bench import print_bench
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (80, 1, 8, 8), dtype=np.uint8)
+CPU = torch.device("cpu")
+CANDIDATE = CandidateConfig(family="lite", objective="relativistic", gamma=0.5, width=4, z_dim=4)
+SPEC = ModelSpec("lite", (1, 8, 8), 4, 4)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Engine(IMAGES, SPEC, CANDIDATE, 8, "float32", CPU, 0),
+        lambda: PlainLoop(IMAGES, SPEC, CANDIDATE, 8, CPU, 0),
+        lambda: PaperStep(IMAGES, SPEC, CANDIDATE, 8, CPU, 0),
+    ],
+)
+def test_each_contestant_trains(make: Callable[[], Contestant]) -> None:
+    contestant = make()
+    z = latents(0, 4, 4)
+    before = contestant.generator()(z).detach().clone()
+    for _ in range(3):
+        contestant.step()
+    assert not torch.equal(contestant.generator()(z), before)
+
+
+def test_the_table_has_every_row_and_says_what_was_not_measured() -> None:
+    scores = iter(np.linspace(1, 2, 100))
+    rows = bench_training(IMAGES, 1, 0.01, BATCH_SIZE / 1000, lambda generator: float(next(scores)))
+    assert len(rows) == 2 * 2 * len(MATCHES)
+    found = [row.to_json() for row in rows]
+    json.dumps(found, allow_nan=False)
+    for row in rows:
+        if row.ratio is None:
+            assert row.verdict == "not measured" and row.note
+        else:
+            assert row.images_per_second and row.reference_images_per_second
+            assert row.ratio == pytest.approx(row.images_per_second / row.reference_images_per_second)
+            assert row.verdict == ("met" if row.ratio >= row.target else "missed")
+            assert row.peak_mb and row.peak_mb > 0
+            assert row.fd is not None and row.kimg == BATCH_SIZE / 1000
+    console = Console(record=True, width=120)
+    print_bench(console, "noise", "a test", found)
+    text = console.export_text()
+    if not torch.cuda.is_available():
+        assert "Not measured" in text and "no GPU here" in text
