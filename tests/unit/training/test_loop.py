@@ -6,13 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from training_run import RECIPES, Recorder, brightness, digest, run
 
+from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
-from ganops.models import Generator
+from ganops.models import Generator, ModelSpec, generate
 from ganops.training import loop
+from ganops.training.checkpoint import CheckpointStore
 from ganops.training.guard import Evaluation
 from ganops.training.precision import resolve_precision
 from ganops.training.state import TrainingState
@@ -153,6 +157,26 @@ def test_a_planted_collapse_is_stopped_within_two_evaluations(tmp_path: Path, mo
     assert recorder.lines[-1]["best_fd"] == result.best_score
 
 
+def test_a_healthy_training_on_real_digits_is_never_stopped(tmp_path: Path) -> None:
+    digits = (load_digits().images * (255 / 16)).round().astype(np.uint8)[:, None]
+    pixels = digits.reshape(len(digits), -1) / 255.0
+
+    def score(generator: Generator) -> Evaluation:
+        images = torch.cat(list(generate(generator, 200, 0))).flatten(1).numpy() / 255.0
+        return Evaluation(
+            float(np.square(images.mean(0) - pixels.mean(0)).sum()), images.var(0).sum() / pixels.var(0).sum()
+        )
+
+    candidate = CandidateConfig.model_validate({"preset": "digits-cpu", "kimg": 4.0, "warm_up_kimg": 0.5})
+    keys = {"device": "cpu", "precision": "float32", "evaluate_every_kimg": 0.5}
+    spec, recorder = ModelSpec("lite", (1, 8, 8), candidate.z_dim, candidate.width), _Unseeing()
+    store = CheckpointStore(tmp_path)
+    result = loop.train(digits, spec, candidate, TrainConfig.model_validate(keys), 0, score, store, recorder)
+    assert (result.stopped, result.images_seen) == (None, 4032)
+    diversities = [line["diversity"] for line in recorder.lines if line["diversity"] is not None]
+    assert min(diversities) > 0.05 and 0.5 < diversities[-1] < 2.0
+
+
 def test_out_of_memory_is_survived_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest, notes = loop.fresh_state, []
 
@@ -178,6 +202,13 @@ def test_out_of_memory_is_survived_and_said(tmp_path: Path, monkeypatch: pytest.
 
 
 # ---------------------------------------------------------------- stopping and resuming
+
+
+class _Unseeing(Recorder):
+    """Follows a training of images of any size."""
+
+    def samples(self, images_seen: int, images_u8: torch.Tensor) -> None:
+        self.samples_at.append(images_seen)
 
 
 class _StopError(Exception):
