@@ -21,7 +21,7 @@ class ToMaps(nn.Module):
         self.shape = (height, width, channels)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        return vectors.unflatten(1, self.shape).permute(0, 3, 1, 2)
+        return vectors.view(-1, *self.shape).permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
         return "height {}, width {}, channels {}".format(*self.shape)
