@@ -95,7 +95,6 @@ class Inputs:
         real = real if augmentation is None else augmentation.of(real)
         noise = instance_noise(self._candidate, seed, images_seen, self._total, real)
         z = latents(seed, count, self._spec.z_dim, start=images_seen, stream=LATENT_STREAM).to(device)
-        share = uniforms(seed, SHARE_STREAM, images_seen, count, 1)[:, :, None, None].to(device)
         return Batch(
             real if noise is None else real + noise[0],
             z,
@@ -103,11 +102,14 @@ class Inputs:
             self._labels_of_z(images_seen),
             self._augmentation(FAKE_STREAM, images_seen),
             None if noise is None else noise[1],
-            share if self._candidate.penalty == "gp" else None,
+            self._share(images_seen) if self._candidate.penalty == "gp" else None,
         )
 
     def _augmentation(self, stream: int, images_seen: int) -> Augmentation | None:
         return drawn(self._candidate.augment, self._seed, stream, images_seen, self._count)
+
+    def _share(self, images_seen: int) -> Tensor:
+        return uniforms(self._seed, SHARE_STREAM, images_seen, self._count, 1)[:, :, None, None].to(self._device)
 
     def _labels_of_z(self, images_seen: int) -> Tensor | None:
         shares = self._spec.class_shares

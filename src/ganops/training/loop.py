@@ -16,6 +16,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
@@ -30,7 +31,7 @@ from ganops.training.lines import evaluated
 from ganops.training.log import Log, Observer
 from ganops.training.optimizers import set_rates
 from ganops.training.precision import resolve_device, resolve_precision, use_deterministic_kernels
-from ganops.training.schedules import settings_at
+from ganops.training.schedules import Settings, settings_at
 from ganops.training.state import Best, TrainingState, fresh_state
 from ganops.training.step import train_step
 
@@ -93,22 +94,15 @@ def train(
     notes = checkpoints.restore(state)
     resumed_at, stopped = state.images_seen, None
 
-    batch_size, step_images = config.batch_size, config.batch_size * candidate.discriminator_steps
+    step_images = config.batch_size * candidate.discriminator_steps
     total = math.ceil(candidate.kimg * 1000 / step_images) * step_images
-    inputs = Inputs(images_u8, labels, spec, candidate, batch_size, seed, total, device)
+    inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device)
     log = Log(observer, progress, total, step_images, state, notes)
+    scale = lr_scale(state.lines, config.guard)
 
     while state.images_seen < total and stopped is None:
         seen, micro_batch = state.images_seen, state.micro_batch
-        settings = settings_at(candidate, seen, lr_scale(state.lines, config.guard))
-        set_rates(state.generator_optimizer, settings.generator_lr, settings.betas)
-        set_rates(state.discriminator_optimizer, settings.discriminator_lr, settings.betas)
-        batches = (inputs.at(seen + shown) for shown in range(0, step_images, batch_size))
-        with seeded_dropout(seed, seen, device, state.generator, state.discriminator):
-            means = train_step(state, candidate, settings.gamma, batches)
-        state.images_seen += step_images
-        state.average.update(state.generator, settings.ema_half_life_kimg, state.images_seen, step_images)
-        log.step(state, means)
+        log.step(state, _step(state, candidate, settings_at(candidate, seen, scale), inputs, step_images, seed))
         if state.micro_batch < micro_batch:
             log.say(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
 
@@ -126,6 +120,7 @@ def train(
                 checkpoints.save(state)
             case Rollback(reason):
                 state = _rolled_back(fresh(), state, checkpoints)
+                scale = lr_scale(state.lines, config.guard)
                 log.say(state, f"{reason}: went back to {state.images_seen:,} images with lower learning rates")
             case Stop(reason):
                 stopped = reason
@@ -146,6 +141,21 @@ def train(
         stopped,
         (*log.notes, *_dear_evaluation(state, config)),
     )
+
+
+def _step(
+    state: TrainingState, candidate: CandidateConfig, settings: Settings, inputs: Inputs, step_images: int, seed: int
+) -> Tensor:
+    """Show `step_images` more images to `state`; returns what `train_step` does."""
+    seen, batch_size = state.images_seen, step_images // candidate.discriminator_steps
+    set_rates(state.generator_optimizer, settings.generator_lr, settings.betas)
+    set_rates(state.discriminator_optimizer, settings.discriminator_lr, settings.betas)
+    batches = (inputs.at(seen + shown) for shown in range(0, step_images, batch_size))
+    with seeded_dropout(seed, seen, state.device, state.generator, state.discriminator):
+        means = train_step(state, candidate, settings.gamma, batches)
+    state.images_seen += step_images
+    state.average.update(state.generator, settings.ema_half_life_kimg, state.images_seen, step_images)
+    return means
 
 
 def _due(images_seen: int, step_images: int, total: int, every: float) -> bool:

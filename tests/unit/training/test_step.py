@@ -73,10 +73,16 @@ def test_every_family_goes_with_every_kind_of_objective(family: str, objective: 
     steps(CandidateConfig.model_validate(keys), "float32", 2)
 
 
-@pytest.mark.parametrize("case", ["dcgan", "lite", "adamw"])
-def test_fused_adam_in_channels_last_does_what_plain_adam_does(case: str) -> None:
-    """Fused Adam on CPU ignores strides: moments or gradients in other strides would go to the wrong weights."""
-    fused, plain = (steps(CASES[case], "float32", 3, fused=fused) for fused in (True, False))
+@pytest.mark.parametrize("recipe", ["dcgan", "lite"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_fused_adam_in_channels_last_does_what_plain_adam_does(recipe: str, optimizer: str) -> None:
+    """Fused Adam on CPU ignores strides: moments or gradients in other strides would go to the wrong weights.
+
+    Not with a relativistic objective, whose gradient of the last bias is rounding, which Adam blows up.
+    """
+    decay = 0.1 if optimizer == "adamw" else 0.0
+    candidate = candidate_of(recipe, objective="non_saturating", optimizer=optimizer, weight_decay=decay)
+    fused, plain = (steps(candidate, "float32", 3, fused=fused) for fused in (True, False))
     for one, other in zip(fused.discriminator.parameters(), plain.discriminator.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
 
