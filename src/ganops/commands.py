@@ -211,7 +211,7 @@ def _stage_workspace(start: Path) -> Workspace:
 def models(start: Path, size: str | None, json: bool) -> None:
     from ganops.reports.families import family_rows, print_families
 
-    image_shape = _given_shape(size) if size is not None else _workspace_shape(start)
+    image_shape = shape_to_show(start, size)
     rows = family_rows(image_shape)
     if all(row.refusal for row in rows):
         channels, height, width = image_shape
@@ -225,6 +225,11 @@ def models(start: Path, size: str | None, json: bool) -> None:
         print_families(results_console(), image_shape, rows)
 
 
+def shape_to_show(start: Path, size: str | None) -> tuple[int, int, int]:
+    """(C, H, W): the size that was given, else the workspace's, else one channel of 28x28."""
+    return _workspace_shape(start) if size is None else _given_shape(size)
+
+
 def _given_shape(size: str) -> tuple[int, int, int]:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:x(\d{1,2}))?", size)
     if match is None:
@@ -233,7 +238,7 @@ def _given_shape(size: str) -> tuple[int, int, int]:
 
 
 def _workspace_shape(start: Path) -> tuple[int, int, int]:
-    """(C, H, W) as params.yaml says; what it leaves open as prepared; else 1 channel of 28x28."""
+    """As params.yaml says; what it leaves open, as prepared."""
     from ganops.data import prepared
 
     try:

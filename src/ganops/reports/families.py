@@ -66,7 +66,7 @@ def print_families(console: Console, image_shape: tuple[int, int, int], rows: li
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("good for", ratio=1)
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*table_cells(row))
     console.print(table)
 
 
@@ -87,7 +87,8 @@ def _caption(rows: list[FamilyRow]) -> str:
     )
 
 
-def _cells(row: FamilyRow) -> list[str]:
+def table_cells(row: FamilyRow) -> list[str]:
+    """Name, title and source, weights of G and D, millions of MACs of G and D, what it is good for."""
     family = row.family
     marks = "†" * family.batch_norm + "§" * (not family.promotable)
     names = [f"[bold]{row.name}[/]{marks}", f"{family.title}\n[dim]{family.source}[/]"]

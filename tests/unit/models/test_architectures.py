@@ -40,6 +40,8 @@ def test_dense_dcgan() -> None:
     assert {layer.kernel_size for layer in up + down} == {(5, 5)}
     assert last.in_features == 7 * 7 * 128
     assert {layer.momentum for layer in norms} == {0.2}
+    both, _ = layers_of("dense_dcgan", shape, nn.BatchNorm1d, nn.BatchNorm2d, nn.ReLU)
+    assert [isinstance(layer, nn.ReLU) for layer in both] == [True, False] * 6, "the other way round z is lost"
     assert [layer.p for layer in dropouts] == [0.3, 0.3]
 
 
