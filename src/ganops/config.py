@@ -151,6 +151,8 @@ BATCH_NORM_FAMILIES = frozenset({"bn_conv_gan", "dcgan"})
 """Families whose discriminator has batch norm; a test compares it with `models.FAMILIES`."""
 SPECTRAL_NORM_FAMILIES = frozenset({"sngan"})
 """Families whose discriminator always has spectral norm."""
+BASELINE_FAMILIES = frozenset({"mlp_gan"})
+"""Families that are trained and compared, and promoted only if the candidate says so."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -269,6 +271,11 @@ class CandidateConfig(Section):
             if isinstance(section, Mapping) and isinstance(keys.get(key), Mapping):
                 merged[key] = {**section, **keys[key]}
         return merged
+
+    @property
+    def may_be_promoted(self) -> bool:
+        """`promotable`, or what the family says."""
+        return self.family not in BASELINE_FAMILIES if self.promotable is None else self.promotable
 
     @property
     def penalised(self) -> bool:

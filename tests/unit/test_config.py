@@ -115,6 +115,18 @@ def test_the_families_are_those_of_the_models() -> None:
     assert set(configuration.FAMILIES) == set(FAMILIES)
     assert {name for name, family in FAMILIES.items() if family.batch_norm} == configuration.BATCH_NORM_FAMILIES
     assert {name for name, family in FAMILIES.items() if family.spectral_norm} == configuration.SPECTRAL_NORM_FAMILIES
+    assert {name for name, family in FAMILIES.items() if not family.promotable} == configuration.BASELINE_FAMILIES
+
+
+@pytest.mark.parametrize(
+    ("family", "promotable", "expected"),
+    [("lite", None, True), ("lite", False, False), ("mlp_gan", None, False), ("mlp_gan", True, True)],
+)
+def test_a_candidate_may_be_promoted_as_it_says_or_as_its_family_does(
+    family: str, promotable: bool | None, expected: bool
+) -> None:
+    keys = {"family": family, "objective": "hinge", "promotable": promotable}
+    assert configuration.CandidateConfig.model_validate(keys).may_be_promoted is expected
 
 
 def test_an_unknown_candidate_names_those_that_exist() -> None:

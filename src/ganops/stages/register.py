@@ -63,7 +63,7 @@ def best(workspace: Workspace) -> tuple[str, EvaluationReport]:
     reports = {
         name: report
         for name, report in current_reports(workspace).items()
-        if workspace.config.candidates[name].promotable
+        if workspace.config.candidates[name].may_be_promoted
     }
     if not reports:
         raise WorkspaceError(

@@ -250,7 +250,7 @@ def _write_snapshot(
     info = {
         **inputs_of_training,
         "name": name,
-        "promotable": _promotable(candidate),
+        "promotable": candidate.may_be_promoted,
         "precision": result.precision,
         "images_seen": result.best_images_seen,
         "fd_in_loop": fd,
@@ -275,10 +275,6 @@ def _write_snapshot(
         result.stopped,
         result.notes,
     )
-
-
-def _promotable(candidate: CandidateConfig) -> bool:
-    return FAMILIES[candidate.family].promotable if candidate.promotable is None else candidate.promotable
 
 
 def _training_images(ids: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
