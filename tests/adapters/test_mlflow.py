@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,18 +102,14 @@ def test_a_moved_store_finds_its_artifacts(store: MlflowStore, tmp_path: Path) -
     assert not (tmp_path / "workspace").exists(), "something was written to where the store used to be"
 
 
-def _open(folder: str) -> None:
-    open_store(Layout(Path(folder)), "generator", {}).client().search_experiments()
-
-
 def test_first_users_at_once_do_not_fail_in_migration(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    users = [context.Process(target=_open, args=(str(tmp_path),)) for _ in range(3)]
-    for user in users:
-        user.start()
-    for user in users:
-        user.join()
-    assert [user.exitcode for user in users] == [0, 0, 0]
+    code = (
+        "import sys; from pathlib import Path; from ganops.adapters.mlflow_store import open_store\n"
+        "from ganops.layout import Layout\n"
+        "open_store(Layout(Path(sys.argv[1])), 'generator', {}).client().search_experiments()"
+    )
+    users = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    assert [user.wait() for user in users] == [0, 0, 0]
 
 
 def test_a_server_that_does_not_answer_is_a_registry_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,16 +66,12 @@ def test_a_decision_is_stored_once(tmp_path: Path) -> None:
         journal.store("ab12", {"promote": True})
 
 
-def _append(folder: str, number: int) -> None:
-    for _ in range(5):
-        Journal(Path(folder)).append("registered", number, "race", {})
-
-
 def test_writers_at_once_keep_the_chain(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_append, args=(str(tmp_path), number)) for number in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    code = (
+        "import sys; from pathlib import Path; from ganops.provenance.journal import Journal\n"
+        "for _ in range(5):\n"
+        "    Journal(Path(sys.argv[1])).append('registered', int(sys.argv[2]), 'race', {})"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(number)]) for number in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert len(Journal(tmp_path).entries()) == 15
