@@ -62,7 +62,7 @@ def data_add(start: Path, source: str, json: bool, quiet: bool = False) -> None:
 
     app = bootstrap.open_app(start)
     opened = open_source(source)
-    app.pipeline.require_repository()
+    app.pipeline.require_usable()
     pointer = app.layout.raw.with_suffix(".dvc")
     if pointer.exists() and not any(app.layout.raw.glob("*.parquet")):
         raise WorkspaceError(
