@@ -35,7 +35,8 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(gt=0, le=2**31 - 1)]
 PositiveFloat = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+MAX_SEED = 2**31 - 1
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 ImageCount = Annotated[int, Field(ge=100, le=1_000_000)]
 """Of generated images: their features are held in memory."""
 _LENGTHS_KIMG = (0.001, 1_000_000.0)

@@ -56,7 +56,7 @@ def read_json(path: Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise DamagedFile(
-            f"{path} is damaged or cannot be read ({why}). `dvc checkout` restores what lies in data/, "
+            f"{path} is damaged or cannot be read ({why}). `dvc checkout --force` restores what lies in data/, "
             "`git checkout` the rest."
         ) from None
 

@@ -45,6 +45,11 @@ class Journal:
 
     folder: Path
 
+    @property
+    def path(self) -> Path:
+        """The file that holds the events."""
+        return self.folder / "journal.jsonl"
+
     def append(self, event: Event, version: int, reason: str, details: Mapping[str, Any]) -> Entry:
         """Add one event, durable when this returns."""
         with self._opened() as file:
@@ -72,12 +77,16 @@ class Journal:
             entry = _parsed(line)
             if entry is None or entry.previous != previous:
                 raise DamagedFile(
-                    f"Line {number} of {self._path} does not follow from the one before: the journal was edited or "
+                    f"Line {number} of {self.path} does not follow from the one before: the journal was edited or "
                     f"cut. {_RESTORE}"
                 )
             entries.append(entry)
             previous = entry.digest
         return tuple(entries)
+
+    def of(self, model: str) -> tuple[Entry, ...]:
+        """The events of one registered model, oldest first; an event that names none is of any."""
+        return tuple(entry for entry in self.entries() if entry.details.get("model", model) == model)
 
     def stored(self, pair: str) -> dict[str, Any] | None:
         """The comparison and decision of a pair that was asked before.
@@ -120,23 +129,19 @@ class Journal:
     def _opened(self) -> BinaryIO:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return self._path.open("a+b")
+            return self.path.open("a+b")
         except OSError as error:
             raise WorkspaceError(
-                f"{self._path} cannot be written: {error.strerror}. Change its permissions, and run again."
+                f"{self.path} cannot be written: {error.strerror}. Change its permissions, and run again."
             ) from None
 
     def _lines(self) -> list[bytes]:
         try:
-            return self._path.read_bytes().splitlines(keepends=True)
+            return self.path.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise DamagedFile(f"{self._path} cannot be read: {error.strerror}. {_RESTORE}") from None
-
-    @property
-    def _path(self) -> Path:
-        return self.folder / "journal.jsonl"
+            raise DamagedFile(f"{self.path} cannot be read: {error.strerror}. {_RESTORE}") from None
 
     def _decision(self, pair: str) -> Path:
         assert pair.isalnum()

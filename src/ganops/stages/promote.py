@@ -6,23 +6,20 @@ that a run that was killed in between carries the stored decision out instead of
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, final
 
-from ganops.errors import RegistryError
 from ganops.evaluation.compare import Comparison, compare, comparison_seed
 from ganops.evaluation.extractors import Extractor, load_extractor
 from ganops.evaluation.reference import ReferenceSample, test_reference
 from ganops.evaluation.sample import Sample, read_training_images, take_sample
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
-from ganops.models.snapshot import load_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
 from ganops.progress import Progress, silent
 from ganops.provenance.journal import Journal
+from ganops.stages.registered import registered_snapshot
 from ganops.workspace import Workspace, locked
 
 Outcome = Literal["promoted", "kept-champion", "unchanged"]
@@ -115,9 +112,10 @@ def _enter(
     pair: str,
 ) -> None:
     """One line a pair, however often it is asked."""
-    if any(entry.details.get("pair") == pair for entry in journal.entries()):
+    if any(entry.details.get("pair") == pair for entry in journal.of(challenger.name)):
         return
     details = {
+        "model": challenger.name,
         "pair": pair,
         "reference": comparison.protocol.reference_hash,
         "challenger": comparison.challenger,
@@ -176,15 +174,8 @@ def _sample(
     seed: int,
     progress: Progress,
 ) -> Sample:
-    """Images made now by the model as the registry holds it, which must be what was registered."""
-    with tempfile.TemporaryDirectory() as folder:
-        directory = registry.download(version, Path(folder))
-        snapshot = load_snapshot(directory)
-        if snapshot.sha256 != version.snapshot_sha256:
-            raise RegistryError(
-                f"Version {version.version} holds another model than was registered (sha256 {snapshot.sha256[:12]}, "
-                f"not {version.snapshot_sha256[:12]}). Nothing was promoted; find out who wrote to the registry."
-            )
+    """Images made now by the model as the registry holds it."""
+    with registered_snapshot(registry, version) as (directory, snapshot):
         seen = read_training_images(directory, snapshot)
         return take_sample(snapshot, seen, extractor, reference, num_images, seed, progress)
 
