@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -230,9 +230,10 @@ def running(start: Path, when: When, seed: int | None) -> Iterator[App]:
     _require_vendors()
     layout = workspaces.find(start)
     with exclusive(layout, "ganops run"):
-        app = _opened(reseeded(workspaces.load(layout), when, seed))
+        app = _opened(workspaces.load(layout))
         app.pipeline.data_version()
         app.versions()
+        app = replace(app, workspace=reseeded(app.workspace, when, seed))  # last: a run that is refused changes nothing
         if app.workspace.config.git.commit:  # so that the commit named in the lineage holds this run's settings
             app.pipeline.commit("Settings of the next run")
         app.observe(_PREFECT_STEP, 1, 1, "done")
