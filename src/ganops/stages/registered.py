@@ -34,6 +34,6 @@ def registered_snapshot(registry: ModelRegistry, version: ModelVersion) -> Itera
         except SnapshotError as error:
             said = str(error).replace(f"{directory}/", "").replace(str(directory), "the registry")
             raise SnapshotError(
-                f"Version {version.version} of the model {version.name} cannot be used: {said} Restore the registry's "
-                "files from a copy, or register a new version with `ganops run --when always`."
+                f"Version {version.version} of the model {version.name} is damaged, and has to be restored in the "
+                f"registry or made anew with `ganops run --when always`: {said}"
             ) from None
