@@ -83,6 +83,13 @@ def climbing_tar(folder: Path) -> Path:
     return folder / "climbing.tar.gz"
 
 
+def idx_of_a_pipe(folder: Path) -> Path:
+    idx(folder, IMAGES, LABELS)
+    (folder / "idx" / "train-images-idx3-ubyte.gz").unlink()
+    os.mkfifo(folder / "idx" / "train-images-idx3-ubyte.gz")
+    return folder / "idx"
+
+
 @pytest.mark.parametrize(
     ("make", "code", "said"),
     [
@@ -91,6 +98,7 @@ def climbing_tar(folder: Path) -> Path:
         (unreadable, 3, "broken.png"),
         (lambda folder: idx(folder, IMAGES[:-20], LABELS), 3, "train-images-idx3-ubyte.gz"),
         (lambda folder: idx(folder, IMAGES, FEWER), 3, "4 images"),
+        (idx_of_a_pipe, 3, "a named pipe"),
         (climbing_zip, 3, "../outside.png"),
         (climbing_tar, 3, "outside.png"),
         (lambda folder: folder / "nothing-here", 2, "nothing-here"),
