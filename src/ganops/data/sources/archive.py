@@ -79,7 +79,7 @@ class ZipArchive:
         except NotImplementedError as error:
             return Refusal(str(name), f"packed in a way that is not read ({error}): pack it with deflate")
         except _DAMAGED as error:
-            return Refusal(str(name), f"damaged in the archive: {error or type(error).__name__}")
+            return Refusal(str(name), f"damaged in the archive: {str(error) or type(error).__name__}")
 
 
 @final
@@ -195,7 +195,7 @@ def _opened(path: Path) -> Iterator[None]:
     except SourceRefused:
         raise
     except _DAMAGED as error:
-        reason = error or type(error).__name__
+        reason = str(error) or type(error).__name__
         raise SourceRefused(f"{path} is a truncated or damaged archive ({reason}). Fetch or pack it again.") from None
 
 

@@ -28,6 +28,8 @@ class _Guarded(io.BufferedIOBase):
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self.last = b""
+        """What was read last: at the end of the archive, the block that ended it."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or not 0 <= size <= _MAX_HEADER_BYTES:
@@ -35,6 +37,7 @@ class _Guarded(io.BufferedIOBase):
         data = self._file.read(size)
         if len(data) < size:
             raise tarfile.ReadError("it has no end")
+        self.last = data
         return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -54,11 +57,15 @@ def tar_members(path: Path) -> Iterator[Iterator[tuple[IO[bytes], tarfile.TarInf
         tarfile.ReadError: also at the end, if the archive was cut, or a header in the middle is damaged.
         OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, RuntimeError, MemoryError: of the same cause.
     """
-    with _unpacked(path) as file, tarfile.open(fileobj=_Guarded(file), mode="r:") as archive:
-        yield _forward(archive, file)
+    with _unpacked(path) as file:
+        guarded = _Guarded(file)
+        with tarfile.open(fileobj=guarded, mode="r:") as archive:
+            yield _forward(archive, file, guarded)
 
 
-def _forward(archive: tarfile.TarFile, file: IO[bytes]) -> Iterator[tuple[IO[bytes], tarfile.TarInfo]]:
+def _forward(
+    archive: tarfile.TarFile, file: IO[bytes], guarded: _Guarded
+) -> Iterator[tuple[IO[bytes], tarfile.TarInfo]]:
     end = 0
     while (member := archive.next()) is not None:
         if member.size < 0 or archive.offset <= end:
@@ -66,13 +73,8 @@ def _forward(archive: tarfile.TarFile, file: IO[bytes]) -> Iterator[tuple[IO[byt
         end = archive.offset
         yield file, member
         archive.members.clear()  # type: ignore[attr-defined]  # else memory grows with the archive
-    _check_end(archive, file)
-
-
-def _check_end(archive: tarfile.TarFile, file: IO[bytes]) -> None:
-    """A whole tar ends in a block of zeros, and a compressed one in a checksum."""
-    file.seek(archive.offset)
-    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+    # a whole tar ends in a block of zeros, and a compressed one in a checksum
+    if guarded.last != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError(f"the header at byte {archive.offset} is damaged")
     while file.read(_BLOCK):
         pass
