@@ -8,9 +8,10 @@ import re
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -23,14 +24,17 @@ from ganops.adapters.gx_validator import GxValidator
 from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.adapters.mlflow_store import MlflowStore, open_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
-from ganops.adapters.prefect_server import serve, start_server
+from ganops.adapters.prefect_server import next_run, serve, start_server
+from ganops.adapters.servers import require_servers
 from ganops.adapters.training_record import ParentRun, TrainingRecord
+from ganops.config import MAX_SEED
 from ganops.errors import FlowError, GanOpsError, UserError
 from ganops.layout import Layout
-from ganops.ports import DataValidator
+from ganops.ports import DataValidator, ModelVersion
 from ganops.provenance import code
 from ganops.provenance.journal import Journal
 from ganops.reports.summary import RunSummary
+from ganops.stages.agreement import require_agreement
 from ganops.stages.evaluate import require_report
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
@@ -105,6 +109,12 @@ class App:
     @cached_property
     def record(self) -> TrainingRecord:
         return TrainingRecord(self.workspace, self.tracker, self.pipeline.data_version())
+
+    def versions(self) -> Sequence[ModelVersion]:
+        """The model's versions, newest first; `DamagedFile` where registry and journal disagree."""
+        versions = self.registry.versions()
+        require_agreement(self.journal, versions, self.registry.name, self.store.where)
+        return versions
 
     def parent_run(self, name: str, flow_run: str) -> ParentRun:
         """The MLflow run that this flow run's candidates will lie under."""
@@ -196,10 +206,13 @@ class App:
 def open_app(start: Path, observe: Observer | None = None) -> App:
     """The workspace at or above `start`, with its code digests fresh."""
     _require_vendors()
-    found = workspaces.load(workspaces.find(start))
-    workspaces.require_writable(found.layout)
-    code.refresh(found.layout.code)
-    return App(found, observe or _observer, threading.BoundedSemaphore(found.config.run.parallel))
+    return _opened(workspaces.load(workspaces.find(start)), observe)
+
+
+def _opened(workspace: Workspace, observe: Observer | None = None) -> App:
+    workspaces.require_writable(workspace.layout)
+    code.refresh(workspace.layout.code)
+    return App(workspace, observe or _observer, threading.BoundedSemaphore(workspace.config.run.parallel))
 
 
 def _require_vendors() -> None:
@@ -214,11 +227,13 @@ def _require_vendors() -> None:
 @contextmanager
 def running(start: Path, when: When, seed: int | None) -> Iterator[App]:
     """The workspace, held for one run, with the run's seed in params.yaml; its stages end with the block."""
-    layout = open_app(start).layout
+    _require_vendors()
+    layout = workspaces.find(start)
     with exclusive(layout, "ganops run"):
-        reseed(layout, when, seed)
-        app = open_app(layout.root)
+        app = _opened(workspaces.load(layout))
         app.pipeline.data_version()
+        app.versions()
+        app = replace(app, workspace=reseeded(app.workspace, when, seed))  # last: a run that is refused changes nothing
         if app.workspace.config.git.commit:  # so that the commit named in the lineage holds this run's settings
             app.pipeline.commit("Settings of the next run")
         app.observe(_PREFECT_STEP, 1, 1, "done")
@@ -251,13 +266,15 @@ def create_workspace(folder: Path) -> Layout:
     return layout
 
 
-def reseed(layout: Layout, when: When, seed: int | None) -> None:
+def reseeded(workspace: Workspace, when: When, seed: int | None) -> Workspace:
     """A given seed, or a fresh one, is written to params.yaml: a try that is not recorded is not repeatable."""
-    config = workspaces.read_config(layout.params)
+    now = workspace.config.seed
     if seed is None and when == "always":
-        seed = config.seed + 1
-    if seed is not None and seed != config.seed:
-        workspaces.set_seed(layout, seed)
+        seed = (now + 1) % (MAX_SEED + 1)
+    if seed is None or seed == now:
+        return workspace
+    workspaces.set_seed(workspace.layout, seed)
+    return workspaces.load(workspace.layout)
 
 
 # ---------------------------------------------------------------- Prefect
@@ -269,8 +286,8 @@ def run_flow(layout: Layout, when: When, seed: int | None, observe: Observer) ->
     Raises:
         GanOpsError: what the flow ended with; `FlowError` when Prefect itself failed.
     """
-    # what can be refused is refused at once, not when everything has been started; the flow looks again
     with exclusive(layout, "ganops run"):
+        _require_startable(layout)
         DvcPipeline(layout).data_version()
     prepare_prefect(layout, os.environ)
     observe(_PREFECT_STEP, 0, 0, "")
@@ -298,6 +315,24 @@ def serve_flow(layout: Layout, cron: str, when: When) -> None:
     serve(layout, cron, {"workspace": str(layout.root), "when": when})
 
 
+def check_schedule(layout: Layout, cron: str) -> datetime:
+    """When a schedule would run next, once everything that can be refused before it is served was looked at.
+
+    Raises:
+        UserError: `cron` is none, or never comes; a file or a server of the workspace is not there.
+    """
+    due = next_run(cron, datetime.now(UTC))
+    _require_startable(layout)
+    return due
+
+
+def _require_startable(layout: Layout) -> None:
+    """What can be refused is refused at once, not when everything has been started; the flow looks again."""
+    DvcPipeline(layout).require_usable()
+    _flow_file(layout)
+    require_servers(os.environ)
+
+
 def prepare_prefect(layout: Layout, environment: Mapping[str, str]) -> None:
     """Prefect's settings are read once, when it is imported: they have to be there before."""
     defaults = {
@@ -316,18 +351,28 @@ def prepare_prefect(layout: Layout, environment: Mapping[str, str]) -> None:
 
 
 def _load_flow(layout: Layout) -> ModuleType:
-    path = layout.root / "flows" / "retrain.py"
+    path = _flow_file(layout)
     spec = importlib.util.spec_from_file_location("ganops_workspace_retrain", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UserError(f"{path} does not exist. Restore it from git, or copy it from a new `ganops init`.")
+    assert spec is not None and spec.loader is not None, "the file's name ends in .py"
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be loaded: {' '.join(str(error).split())}. Mend it, or restore it.") from None
+    except Exception as error:  # it is the user's own code
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{path} cannot be loaded ({why}). Mend it, or `git checkout flows/retrain.py`.") from None
     if not callable(getattr(module, "retrain", None)):
-        raise UserError(f"{path} defines no flow named 'retrain'. Mend it, or restore it from git.")
+        raise UserError(f"{path} defines no flow named 'retrain'. Mend it, or `git checkout flows/retrain.py`.")
     return module
+
+
+def _flow_file(layout: Layout) -> Path:
+    path = layout.root / "flows" / "retrain.py"
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist. Restore it with `git checkout flows/retrain.py`, or copy it from a new "
+            "`ganops init`."
+        )
+    return path
 
 
 @contextmanager

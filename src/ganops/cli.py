@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,9 @@ app.add_typer(bench, name="bench")
 
 _STOPPED = 130
 """What a shell calls a program that Ctrl-C has ended."""
+
+_WRONG_USE: type[Exception] = typer.BadParameter.__bases__[0]
+"""What Typer raises for every mistake on the command line: it gives the one name only for one kind of them."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON (schema in docs/cli.md).")]
 CandidateArgument = Annotated[str, typer.Argument(help="A candidate of params.yaml.")]
@@ -222,7 +225,7 @@ def sample(
     stage: Annotated[str, typer.Option(help="The registry stage to take the model from.")] = "Production",
     version: Annotated[int | None, typer.Option(help="A version instead of a stage.")] = None,
     count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many images.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the latents.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the grid goes (PNG).")] = Path("grid.png"),
     json: JsonFlag = False,
 ) -> None:
@@ -235,11 +238,15 @@ def sample(
 def main() -> None:
     """Run the command line; a user's mistake is one paragraph, never a traceback."""
     try:
-        app()
-    except SystemExit as ending:
-        if ending.code == _STOPPED:
+        # by itself Typer would end the process here, and frame a mistake in a box
+        code = app(prog_name="ganops", standalone_mode=False)
+        if code == _STOPPED:
             print("stopped: what was finished is kept, and the same command goes on from there", file=sys.stderr)
-        raise
+        sys.exit(code or 0)
+    except _WRONG_USE as error:
+        if said := _wrong_use(error):
+            print(f"error: {said}", file=sys.stderr)
+        sys.exit(2)
     except GanOpsError as error:
         # in the pipeline the class travels too, so that the flow can raise the same error
         kind = f" {type(error).__name__}" if "GANOPS_IN_PIPELINE" in os.environ else ""
@@ -251,6 +258,19 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}.", file=sys.stderr)
         sys.exit(1)
+
+
+def _wrong_use(error: Any) -> str:
+    """One paragraph for a mistake on the command line; empty where the help was shown instead."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    if not said:
+        return ""
+    if near := getattr(error, "possibilities", None):
+        said = f"{error.message}. Did you mean '{near[0]}'?"
+    elif said.startswith("No such command") and "Did you mean" not in said:
+        said = f"{said}. Commands are {', '.join(error.ctx.command.commands)}"
+    command = error.ctx.command_path if error.ctx else "ganops"
+    return f"{said}{'' if said.endswith('?') else '.'} `{command} --help` says what there is."
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ import dataclasses
 import json as jsonlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from ganops.process import die_with_parent
 from ganops.progress import Progress
 from ganops.reports.summary import RunSummary
 from ganops.reports.terminal import Steps, errors_console, print_rows, print_summary, results_console
-from ganops.workspace import Workspace, edit_params, exclusive, find, load, require_writable
+from ganops.workspace import Workspace, edit_params, exclusive, find, load, require_writable, shared
 
 DEMO_PARAMS: Mapping[str, Any] = {
     "train.evaluate_every_kimg": 40,
@@ -67,7 +66,7 @@ def data_add(start: Path, source: str, json: bool, quiet: bool = False) -> None:
 
     app = bootstrap.open_app(start)
     opened = open_source(source)
-    app.pipeline.require_repository()
+    app.pipeline.require_usable()
     pointer = app.layout.raw.with_suffix(".dvc")
     if pointer.exists() and not any(app.layout.raw.glob("*.parquet")):
         raise WorkspaceError(
@@ -110,6 +109,8 @@ def data_show(start: Path, output: Path | None, json: bool) -> None:
     from ganops.data.show import choose, summarise
     from ganops.reports.grid import SheetRow, write_contact_sheet
 
+    if output is not None:
+        _require_place(output)
     layout = bootstrap.open_app(start).layout
     summary = summarise(layout.raw)
     sheet = output or layout.reports / "contact-sheet.png"
@@ -141,8 +142,7 @@ def data_show(start: Path, output: Path | None, json: bool) -> None:
 def validate(start: Path) -> None:
     from ganops.stages.validate import validate as stage
 
-    workspace = _stage_workspace(start)
-    with _bar("validate") as progress:
+    with _stage(start, "validate") as (workspace, progress):
         report = stage(workspace.layout, workspace.config, bootstrap.validator(), progress)
     _say(f"validate: {report.accepted} of {report.images} images accepted")
     for rule in report.warnings:
@@ -152,8 +152,7 @@ def validate(start: Path) -> None:
 def prepare(start: Path) -> None:
     from ganops.stages.prepare import prepare as stage
 
-    workspace = _stage_workspace(start)
-    with _bar("prepare") as progress:
+    with _stage(start, "prepare") as (workspace, progress):
         dataset = stage(workspace.layout, workspace.config, progress)
     channels, height, width = dataset.image_shape
     _say(f"prepare: {_counted(dataset.counts)}; {height}x{width} pixels, {channels} channel{'s' * (channels > 1)}")
@@ -162,8 +161,7 @@ def prepare(start: Path) -> None:
 def reference(start: Path) -> None:
     from ganops.stages.reference import reference as stage
 
-    workspace = _stage_workspace(start)
-    with _bar("reference") as progress:
+    with _stage(start, "reference") as (workspace, progress):
         report = stage(workspace.layout, workspace.config, progress)
     _say(
         f"reference: {report.extractor}@{report.extractor_sha256[:8]}, held-out accuracy {report.accuracy:.3f}, "
@@ -175,9 +173,7 @@ def train(start: Path, candidate: str) -> None:
     from ganops.provenance.code import code_digest
     from ganops.stages.train import train as stage
 
-    workspace = _stage_workspace(start)
-    workspace.config.candidate(candidate)
-    with _bar(f"train {candidate}") as progress:
+    with _stage(start, "train", candidate) as (workspace, progress):
         report = stage(workspace.layout, workspace.config, candidate, code_digest("train"), progress)
     distance = "not measured" if report.fd is None else f"{report.fd:.2f}"
     _say(f"train: {candidate}: best snapshot at {report.best_images_seen} images, Fréchet distance {distance}")
@@ -188,21 +184,27 @@ def train(start: Path, candidate: str) -> None:
 def evaluate(start: Path, candidate: str) -> None:
     from ganops.stages.evaluate import evaluate as stage
 
-    workspace = _stage_workspace(start)
-    workspace.config.candidate(candidate)
-    with _bar(f"evaluate {candidate}") as progress:
+    with _stage(start, "evaluate", candidate) as (workspace, progress):
         report = stage(workspace.layout, workspace.config, candidate, progress)
     fd = report.fd_star
     _say(f"evaluate: {candidate}: {report.score_name} {fd.value:.2f} (95 % {fd.low:.2f} to {fd.high:.2f})")
 
 
-def _stage_workspace(start: Path) -> Workspace:
-    if "GANOPS_IN_PIPELINE" in os.environ:
+@contextmanager
+def _stage(start: Path, name: str, candidate: str | None = None) -> Iterator[tuple[Workspace, Progress]]:
+    """The workspace and how far it is, for one stage; one that is run by hand and a run keep each other out."""
+    in_pipeline = "GANOPS_IN_PIPELINE" in os.environ
+    if in_pipeline:
         die_with_parent()
     # without refreshing the code digests: a stage must not change what DVC has just looked at
     layout = find(start)
     require_writable(layout)
-    return load(layout)
+    workspace = load(layout)
+    if candidate is not None:
+        workspace.config.candidate(candidate)
+    step = name if candidate is None else f"{name} {candidate}"
+    with nullcontext() if in_pipeline else shared(layout, f"ganops {step}"), _bar(step) as progress:
+        yield workspace, progress
 
 
 # ---------------------------------------------------------------- the families of networks
@@ -304,7 +306,11 @@ def _where_to_look(layout: Layout, outcome: Mapping[str, Any], cd: Path | None) 
 
 def schedule(start: Path, cron: str, when: When) -> None:
     layout = bootstrap.open_app(start).layout
-    _say(f"Serving the flow of {layout.root} at '{cron}', when {when}. Stop with Ctrl-C.")
+    due = bootstrap.check_schedule(layout, cron)
+    _say(
+        f"Serving the flow of {layout.root} at '{cron}' (UTC), when {when}. Next run: {due:%Y-%m-%d %H:%M} UTC. Stop "
+        "with Ctrl-C."
+    )
     bootstrap.serve_flow(layout, cron, when)
 
 
@@ -313,7 +319,7 @@ def schedule(start: Path, cron: str, when: When) -> None:
 
 def status(start: Path, json: bool) -> None:
     app = bootstrap.open_app(start)
-    versions = [_version_row(app, version) for version in app.registry.versions()]
+    versions = [_version_row(app, version) for version in app.versions()]
     stale = sorted(app.pipeline.changed())
     if json:
         _print_json({"model": app.workspace.config.model.name, "versions": versions, "stale": stale})
@@ -332,7 +338,7 @@ def status(start: Path, json: bool) -> None:
 
 
 def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
-    events = [entry.event for entry in app.journal.entries() if entry.version == version.version]
+    events = [entry.event for entry in app.journal.of(version.name) if entry.version == version.version]
     decisions = [event for event in events if event != "registered"]
     fd = version.tags.get("ganops.fd")
     return {
@@ -361,14 +367,15 @@ def sample(start: Path, stage: str, version: int | None, count: int, seed: int, 
     import numpy as np
 
     from ganops.models.sampling import generate
-    from ganops.models.snapshot import load_snapshot
     from ganops.reports.grid import write_grid
+    from ganops.stages.registered import registered_snapshot
 
+    _require_place(output)
     app = bootstrap.open_app(start)
     chosen = _chosen(app, stage, version)
-    with tempfile.TemporaryDirectory() as folder, _writing(output):
-        snapshot = load_snapshot(app.registry.download(chosen, Path(folder)))
+    with registered_snapshot(app.registry, chosen) as (_, snapshot):
         images_u8 = np.concatenate([batch.numpy() for batch in generate(snapshot.generator, count, seed)])
+    with _writing(output):
         write_grid(output, images_u8)
     if json:
         where = str(output.resolve())
@@ -415,6 +422,16 @@ def _report_line(done: int, total: int, note: str) -> None:
     if (now := time.monotonic()) - _last_line >= 0.5 or done >= total > 0:
         _last_line = now
         print(f"progress {done} {total} {note}", flush=True)
+
+
+def _require_place(path: Path) -> None:
+    """Look before the work whether a file can lie there."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder. Name a file in it with -o.")
+    if not path.parent.is_dir():
+        raise UserError(
+            f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose another with -o."
+        )
 
 
 @contextmanager

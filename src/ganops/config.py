@@ -7,22 +7,46 @@ the field, the value and what is allowed; an unknown key names the nearest right
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ganops.errors import ConfigError, UnknownName
 from ganops.presets import PRESETS
 
 Severity = Literal["critical", "warning"]
+_GreyMode = Literal["1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"]
+_ColourMode = Literal["P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"]
+ImageMode = Literal[_GreyMode, _ColourMode]
+"""Pillow's modes of the images that can be read."""
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=2**31 - 1)]
 PositiveFloat = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+MAX_SEED = 2**31 - 1
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+ImageCount = Annotated[int, Field(ge=100, le=1_000_000)]
+"""Of generated images: their features are held in memory."""
+_LENGTHS_KIMG = (0.001, 1_000_000.0)
+"""From one image to a thousand million."""
+
+
+def _require_order(least_name: str, least: float, most_name: str, most: float) -> None:
+    if least > most:
+        raise ValueError(f"{least_name} ({least:g}) is greater than {most_name} ({most:g}), so that nothing would pass")
 
 
 def _plain_name(value: str) -> str:
@@ -34,10 +58,17 @@ def _plain_name(value: str) -> str:
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain_name)]
 
 
-class Section(BaseModel):
-    """A part of `params.yaml`: frozen, and an unknown key is an error."""
+def _whole_number(value: object) -> object:
+    """In Python `True == 1`, so that a literal 1 would take `true` for itself."""
+    if value is not None and type(value) is not int:
+        raise ValueError("must be a whole number, or null")
+    return value
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=False)
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, an unknown key is an error, and no text or truth value counts as a number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=False)
 
 
 # ---------------------------------------------------------------- data and its validation
@@ -57,7 +88,7 @@ class DataConfig(Section):
 
     image_size: tuple[Annotated[int, Field(ge=8, le=128)], Annotated[int, Field(ge=8, le=128)]] | None = None
     """[height, width] in pixels; null keeps the images' own size, which must then be one."""
-    channels: Literal[1, 3] | None = None
+    channels: Annotated[Literal[1, 3] | None, BeforeValidator(_whole_number)] = None
     """1 (grey), 3 (RGB) or null: as most of the images are."""
     split: SplitConfig = SplitConfig()
 
@@ -82,9 +113,15 @@ class SizeRule(RowRule):
     min: tuple[PositiveInt, PositiveInt] = (8, 8)
     max: tuple[PositiveInt, PositiveInt] = (4096, 4096)
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for least, most in zip(self.min, self.max, strict=True):
+            _require_order("min", least, "max", most)
+        return self
+
 
 class ModeRule(RowRule):
-    allowed: tuple[str, ...] = ("1", "L", "P", "RGB", "RGBA")
+    allowed: Annotated[tuple[ImageMode, ...], Field(min_length=1)] = ("1", "L", "P", "RGB", "RGBA")
 
 
 class LabelBalanceRule(Rule):
@@ -94,6 +131,11 @@ class LabelBalanceRule(Rule):
     min_share: Fraction = 0.01
     max_share: Fraction = 0.9
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _require_order("min_share", self.min_share, "max_share", self.max_share)
+        return self
+
 
 class BandRule(RowRule):
     """A band, in grey levels 0-255, that a statistic of each image has to lie in."""
@@ -102,6 +144,11 @@ class BandRule(RowRule):
     mostly: Fraction = 0.99
     min: Annotated[float, Field(ge=0, le=255)] = 1.0
     max: Annotated[float, Field(ge=0, le=255)] = 254.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _require_order("min", self.min, "max", self.max)
+        return self
 
 
 class ValidateConfig(Section):
@@ -128,8 +175,8 @@ class ReferenceConfig(Section):
     seed: Seed = 0
     features: Annotated[int, Field(ge=8, le=2048)] = 128
     """Width of the feature layer; a pinned PCA reduces it where a split has under 10 images per dimension."""
-    epochs: PositiveInt = 4
-    batch_size: Annotated[int, Field(ge=8)] = 128
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 4
+    batch_size: Annotated[int, Field(ge=8, le=8192)] = 128
     min_accuracy: Fraction = 0.7
     """Held-out accuracy under which the extractor is refused as a judge."""
 
@@ -137,7 +184,7 @@ class ReferenceConfig(Section):
 class EvaluateConfig(Section):
     """How a candidate is measured on `select`."""
 
-    num_images: Annotated[int, Field(ge=100)] = 10_000
+    num_images: ImageCount = 10_000
     seed: Seed = 0
 
 
@@ -347,7 +394,7 @@ class GateConfig(Section):
 
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.05
     min_improvement: NonNegativeFloat = 0.0
-    num_images: Annotated[int, Field(ge=100)] = 10_000
+    num_images: ImageCount = 10_000
     first: FirstPromotionConfig = FirstPromotionConfig()
     guards: GuardsConfig = GuardsConfig()
 
@@ -369,6 +416,25 @@ class GitConfig(Section):
     """Commit pointers, lock file and journal after `data add` and after a run."""
 
 
+def _lengths_can_be_trained(train: TrainConfig) -> TrainConfig:
+    _require_length("evaluate_every_kimg", train.evaluate_every_kimg)
+    _require_length("checkpoint_every_kimg", train.checkpoint_every_kimg)
+    if train.evaluate_images > (most := 1_000_000):
+        raise ValueError(f"evaluate_images is {train.evaluate_images}, but must be at most {most}")
+    return train
+
+
+def _length_can_be_trained(candidate: CandidateConfig) -> CandidateConfig:
+    _require_length("kimg", candidate.kimg)
+    return candidate
+
+
+def _require_length(name: str, kimg: float) -> None:
+    least, most = _LENGTHS_KIMG
+    if not least <= kimg <= most:
+        raise ValueError(f"{name} is {kimg:g}, but must be from {least:g} (one image) to {most:g}")
+
+
 class Config(Section):
     """The whole of `params.yaml`."""
 
@@ -377,12 +443,25 @@ class Config(Section):
     data: DataConfig = DataConfig()
     validation: ValidateConfig = ValidateConfig()
     reference: ReferenceConfig = ReferenceConfig()
-    train: TrainConfig = TrainConfig()
-    candidates: Annotated[dict[Name, CandidateConfig], Field(min_length=1)]
+    train: Annotated[TrainConfig, AfterValidator(_lengths_can_be_trained)] = TrainConfig()
+    candidates: Annotated[
+        dict[Name, Annotated[CandidateConfig, AfterValidator(_length_can_be_trained)]], Field(min_length=1)
+    ]
     evaluate: EvaluateConfig = EvaluateConfig()
     gate: GateConfig = GateConfig()
     run: RunConfig = RunConfig()
     git: GitConfig = GitConfig()
+
+    @field_validator("candidates")
+    @classmethod
+    def _names_differ_everywhere(cls, candidates: dict[str, CandidateConfig]) -> dict[str, CandidateConfig]:
+        """Names become folders, on some disks without regard to case, and keys in Prefect's pages."""
+        seen: dict[str, str] = {}
+        for name in candidates:
+            other = seen.setdefault(name.lower().replace("_", "-"), name)
+            if other != name:
+                raise ValueError(f"the names '{other}' and '{name}' differ only in case or in - and _: rename one")
+        return candidates
 
     def candidate(self, name: str) -> CandidateConfig:
         """The candidate of that name; `UnknownName` lists those that exist."""
@@ -404,23 +483,61 @@ def parse(mapping: Mapping[str, Any], where: str = "params.yaml") -> Config:
         ConfigError: one paragraph that names every wrong field, its value and what is allowed.
     """
     try:
-        return Config.model_validate(mapping)
+        return Config.model_validate(_with_tuples(mapping))
     except ValidationError as error:
         complaints = "; ".join(_complaint(detail) for detail in error.errors())
         raise ConfigError(f"{where} cannot be used: {complaints}.") from None
 
 
+def _with_tuples(value: Any) -> Any:
+    """YAML has lists only; where types are strict, a list is no tuple."""
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
+
+
 def _complaint(detail: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
+    kind, value = detail["type"], detail["input"]
+    path = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+    if kind == "extra_forbidden":
         known = list(_known_keys(detail["loc"][:-1]))
         return f"unknown key '{path}'{_nearest(str(detail['loc'][-1]), known)} (known here: {', '.join(known)})"
-    if detail["type"] == "missing":
+    if kind == "missing":
         return f"'{path}' is missing"
+    if kind in ("int_type", "float_type") and (number := _number_meant(value, whole=kind == "int_type")):
+        return f"'{path}' is {'the text ' * isinstance(value, str)}{value!r}: write {number}"
     message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] in ("value_error", "unknown_preset") and isinstance(detail["input"], Mapping):  # several keys
-        return f"in '{path}', {message}"
-    return f"'{path}' is {detail['input']!r}, but {message[0].lower() + message[1:]}"
+    message = message[0].lower() + message[1:]
+    if kind in ("value_error", "unknown_preset") and isinstance(
+        value, Mapping
+    ):  # of a whole section, which nobody wants to read again
+        return f"'{path}': {message}"
+    return f"'{path}' is {_as_yaml(value)}, but {message}"
+
+
+def _number_meant(value: object, whole: bool) -> str | None:
+    """How to write a number that was written as text, or with a point where a whole one is asked."""
+    try:
+        number = float(value) if isinstance(value, str | float) else math.nan
+    except ValueError:
+        return None
+    if not math.isfinite(number) or (whole and not number.is_integer()):
+        return None
+    if whole:
+        return str(int(number))
+    text = str(value).strip().lower()
+    point = text if "." in text else text.replace("e", ".0e")  # YAML 1.1 reads 1e-3 as text
+    return f"{point}, without quotes"
+
+
+def _as_yaml(value: Any) -> str:
+    """A wrong value as it stands in the file, or what kind of thing it is where that is long."""
+    if isinstance(value, Mapping):
+        return "a section"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    shown = f"[{', '.join(map(repr, value))}]" if isinstance(value, tuple) else repr(value)
+    return shown if len(shown) <= 100 else f"{shown[:100]}…"
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> Iterator[str]:

@@ -5,6 +5,8 @@ GanOpsError                      exit code 1: it went wrong
 │   ├── ConfigError              params.yaml: a key, a value, a combination
 │   ├── WorkspaceError           no workspace, not writable, no git
 │   ├── WorkspaceBusy            another run holds the workspace
+│   ├── DamagedFile              a stored file was changed, cut short or made unreadable
+│   │   └── SnapshotError        a snapshot or checkpoint is damaged or of another kind
 │   └── UnknownName              a candidate, stage or version that does not exist
 ├── DataRefused     (ValueError) exit code 3: the data, not the command, is at fault
 │   ├── SourceRefused            a source that cannot be read as images
@@ -13,7 +15,6 @@ GanOpsError                      exit code 1: it went wrong
 ├── ExtractorError               the pinned extractor is too weak to judge by
 ├── RunStopped                   somebody stopped it: what was finished is kept
 ├── TrainingFailed               the loss, a gradient or a weight is not finite
-├── SnapshotError                a snapshot or checkpoint is damaged or of another kind
 ├── IncomparableReports (ValueError)  two scores that must not be compared
 └── VendorError                  translated once, where the vendor is called
     ├── PipelineError            DVC
@@ -50,6 +51,14 @@ class WorkspaceBusy(UserError):
     """Another process runs in the same workspace."""
 
 
+class DamagedFile(UserError):
+    """A stored file is not what was written; the message names it and says how to get it back."""
+
+
+class SnapshotError(DamagedFile):
+    """A snapshot or checkpoint is damaged, or belongs to another configuration."""
+
+
 class UnknownName(UserError):
     """A candidate, stage or model version that does not exist."""
 
@@ -84,10 +93,6 @@ class RunStopped(GanOpsError):
 
 class TrainingFailed(GanOpsError):
     """A loss, gradient or weight is no longer finite."""
-
-
-class SnapshotError(GanOpsError, ValueError):
-    """A snapshot or checkpoint is damaged, or belongs to another configuration."""
 
 
 class IncomparableReports(GanOpsError, ValueError):

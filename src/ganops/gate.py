@@ -109,7 +109,7 @@ def decide(comparison: Comparison, policy: GateConfig, attempt: int) -> Promotio
     failed = [check for check in checks if check.verdict == "failed"]
     return PromotionDecision(
         promote=not failed,
-        sentence=_sentence(comparison, main, failed),
+        sentence=_sentence(comparison, failed, main),
         checks=(main, *(check for check in checks if check is not main)),
         attempt=attempt,
         level=level,
@@ -151,9 +151,7 @@ def _improved(comparison: Comparison, policy: GateConfig, level: float) -> Check
     bound = gain.value - _quantile(level) * gain.standard_error
     passed = bound > threshold
     sentence = (
-        f"Fréchet distance {contrast.challenger.value:.4g} against the champion's {contrast.champion.value:.4g}: "
-        f"{'better' if gain.value >= 0 else 'worse'} by {abs(gain.value):.3g} ± {gain.standard_error:.2g}. The "
-        f"improvement's lower bound at level {level:.2g} is {bound:.3g}, which "
+        f"The improvement's lower bound at level {level:.2g} is {bound:.3g}, which "
         f"{'exceeds' if passed else 'does not exceed'} the {threshold:.3g} that is asked."
     )
     return _check(name, passed, sentence, gain, bound, threshold)
@@ -170,8 +168,7 @@ def _absolute(comparison: Comparison, policy: GateConfig, level: float) -> Check
     bound = fd.value + _quantile(level) * fd.standard_error
     passed = bound <= threshold
     sentence = (
-        f"There is no champion to beat. Fréchet distance {fd.value:.4g} ± {fd.standard_error:.2g}; at level "
-        f"{level:.2g} below {bound:.4g}, which {'keeps within' if passed else 'is over'} the "
+        f"Its upper bound at level {level:.2g} is {bound:.3g}, {'within' if passed else 'over'} the "
         f"{threshold:.4g} of gate.first.max_fd."
     )
     return _check(name, passed, sentence, fd, bound, threshold)
@@ -220,19 +217,49 @@ def _honest(comparison: Comparison, guard: GuardConfig) -> Check:
     vague = excess.standard_error > guard.margin
     passed = excess.value <= guard.margin and not vague
     sentence = (
-        f"Generated images lie nearer to a training image than to a held-out one in {100 * excess.value:+.1f} "
-        f"± {100 * excess.standard_error:.1f} percentage points more cases than real images do; "
-        f"the alarm is at {100 * guard.margin:.3g}"
+        f"Generated images lie nearer to a training image than to a held-out one {100 * abs(excess.value):.1f} "
+        f"± {100 * excess.standard_error:.1f} percentage points {'more' if excess.value >= 0 else 'less'} often than "
+        f"real images do; the alarm is at {100 * guard.margin:.3g} more"
         + (", and with so few held-out images it might not be heard." if vague else ".")
     )
     return _check(name, passed, sentence, excess, excess.value, guard.margin)
 
 
-def _sentence(comparison: Comparison, main: Check, failed: list[Check]) -> str:
-    if not failed:
-        return f"Promoted. {main.sentence}" + (" No guard objects." if comparison.champion is not None else "")
-    kept = "Kept champion." if comparison.champion is not None else "Not promoted; there is still no champion."
-    return " ".join((kept, *(check.sentence for check in failed)))
+def _sentence(comparison: Comparison, failed: list[Check], main: Check) -> str:
+    """The outcome, what was measured, and the checks that decided it."""
+    first = comparison.champion is None
+    if failed:
+        outcome = "Not promoted; there is still no champion." if first else "Kept champion."
+        return " ".join((outcome, *_measured(comparison), *(check.sentence for check in failed)))
+    closing = () if first else ("No guard objects.",)
+    return " ".join(("Promoted.", *_measured(comparison), main.sentence, *closing))
+
+
+def _measured(comparison: Comparison) -> Iterator[str]:
+    """The Fréchet distances in words; nothing where they are no usable numbers, which a check says then."""
+    contrast = comparison.metrics.get("fd_star")
+    if contrast is None or not _usable(contrast.challenger):
+        return
+    fd = contrast.challenger
+    if contrast.champion is None or contrast.improvement is None:
+        yield f"There is no champion to beat. Fréchet distance {_with_error(fd)}."
+        return
+    gain = contrast.improvement
+    if contrast.champion.finite and _usable(gain):
+        relation = "better" if gain.value >= 0 else "worse"
+        yield (
+            f"Fréchet distance {_with_error(fd)} against the champion's {_with_error(contrast.champion)}: {relation} "
+            f"by {_with_error(Measurement(abs(gain.value), gain.standard_error))}."
+        )
+
+
+def _with_error(measured: Measurement) -> str:
+    """`2.54 ± 0.09`: the value to the digit that its standard error leaves meaningful."""
+    error = measured.standard_error
+    if not (error > 0 and math.isfinite(error)):
+        return f"{measured.value:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(error))) if error < 10 else 0
+    return f"{measured.value:.{min(decimals, 12)}f} ± {error:.{min(decimals, 12)}f}"
 
 
 def _check(

@@ -22,7 +22,7 @@ def _lite(gamma: float, width: int, kimg: float, **keys: Any) -> _Preset:
         "instance_noise": 0.3,
         "generator_lr": 6e-4,
         "discriminator_lr": 3e-4,
-        "betas": [0.0, 0.99],
+        "betas": (0.0, 0.99),
         "width": width,
         "z_dim": 64,
         "ema_half_life_kimg": 5,
@@ -40,7 +40,7 @@ def _r3gan(gamma: float, width: int, kimg: float, **keys: Any) -> _Preset:
         "gamma": gamma,
         "generator_lr": 2e-4,
         "discriminator_lr": 2e-4,
-        "betas": [0.0, 0.9],
+        "betas": (0.0, 0.9),
         "burn_in": {
             "kimg": 0.4 * kimg,
             "generator_lr": 5e-5,
@@ -59,7 +59,7 @@ def _r3gan(gamma: float, width: int, kimg: float, **keys: Any) -> _Preset:
 
 PRESETS: Mapping[str, _Preset] = {
     "digits-cpu": _lite(0.3, 32, 240, generator_lr=1e-3, ema_half_life_kimg=8),
-    "digits-gpu": _r3gan(0.3, 32, 2_000, augment=["translation"]),
+    "digits-gpu": _r3gan(0.3, 32, 2_000, augment=("translation",)),
     "28x28-grey-cpu": _lite(1.0, 16, 300),
     "28x28-grey-gpu": _r3gan(1.0, 64, 10_000),
     "cifar-cpu": _lite(1.0, 24, 300),

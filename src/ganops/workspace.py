@@ -7,11 +7,12 @@ can be moved.
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -51,8 +52,11 @@ def find(start: Path) -> Layout:
     """
     start = start.resolve()
     for folder in (start, *start.parents):
-        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+        lost = [name for name in ("params.yaml", "dvc.yaml") if not (folder / name).is_file()]
+        if not lost:
             return Layout(folder)
+        if len(lost) == 1 and (folder / ".ganops").is_dir():
+            raise WorkspaceError(f"{folder / lost[0]} is missing. Restore it with `git checkout {lost[0]}`.")
     raise WorkspaceError(
         f"No workspace was found in {start} or above it (a workspace holds params.yaml and dvc.yaml). "
         "Make one with `ganops init DIR`, change into one, or name one with --workspace DIR."
@@ -95,8 +99,9 @@ def edit_params(layout: Layout, changes: Mapping[str, Any]) -> None:
             section = section[part]
         section[key] = value
     configuration.parse(_plain(document))
-    with _temporary_text(layout.params) as stream:
-        editor.dump(document, stream)
+    text = io.StringIO()
+    editor.dump(document, text)
+    write_text(layout.params, text.getvalue())
 
 
 def set_seed(layout: Layout, seed: int) -> None:
@@ -147,14 +152,26 @@ def require_writable(layout: Layout) -> None:
 @contextmanager
 def exclusive(layout: Layout, purpose: str) -> Iterator[None]:
     """Hold the workspace; a second holder gets `WorkspaceBusy` at once, a killed one lets go by itself."""
+    with _held(layout, purpose, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def shared(layout: Layout, purpose: str) -> Iterator[None]:
+    """Hold the workspace beside others that share it; `WorkspaceBusy` where one holds it for itself alone."""
+    with _held(layout, purpose, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _held(layout: Layout, purpose: str, how: int) -> Iterator[None]:
     require_writable(layout)
     path = layout.state / "run.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = stack.enter_context(locked(path, how | fcntl.LOCK_NB))
         except BlockingIOError:
-            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+            holder = path.read_bytes()[:200].decode(errors="replace").strip() or "another process"
             raise WorkspaceBusy(
                 f"The workspace {layout.root} is in use by {holder}. Wait until it has ended, or stop it; "
                 "nothing was changed."
@@ -162,6 +179,27 @@ def exclusive(layout: Layout, purpose: str) -> Iterator[None]:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"`{purpose}` (process {os.getpid()})".encode(), 0)
         yield
+
+
+@contextmanager
+def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
+    """A lock file, made where there is none and held as `flock` is told; yields its descriptor.
+
+    Raises:
+        WorkspaceError: the file cannot be opened.
+        BlockingIOError: `how` holds `LOCK_NB`, and another process holds it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise WorkspaceError(
+            f"The lock {path} cannot be opened: {error.strerror}. Change its permissions, or delete it if nothing runs "
+            "here."
+        ) from None
+    try:
+        fcntl.flock(handle, how)
+        yield handle
     finally:
         os.close(handle)
 
@@ -181,15 +219,6 @@ def _copy(source: Path, target: Path) -> None:
         write_text(target, target.read_text(encoding="utf-8").rstrip() + "\n\n" + source.read_text(encoding="utf-8"))
     else:
         shutil.copyfile(source, target)
-
-
-@contextmanager
-def _temporary_text(path: Path) -> Iterator[Any]:
-    import io
-
-    stream = io.StringIO()
-    yield stream
-    write_text(path, stream.getvalue())
 
 
 def _plain(document: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.adapters.mlflow_store import MlflowStore, open_store
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG, MlflowTracker
-from ganops.errors import RegistryError, TrackingError
+from ganops.errors import DamagedFile, RegistryError, TrackingError
 from ganops.layout import Layout
 from ganops.models import ModelSpec, build_generator, load_snapshot, save_snapshot
 
@@ -101,18 +102,51 @@ def test_a_moved_store_finds_its_artifacts(store: MlflowStore, tmp_path: Path) -
     assert not (tmp_path / "workspace").exists(), "something was written to where the store used to be"
 
 
-def _open(folder: str) -> None:
-    open_store(Layout(Path(folder)), "generator", {}).client().search_experiments()
-
-
 def test_first_users_at_once_do_not_fail_in_migration(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    users = [context.Process(target=_open, args=(str(tmp_path),)) for _ in range(3)]
-    for user in users:
-        user.start()
-    for user in users:
-        user.join()
-    assert [user.exitcode for user in users] == [0, 0, 0]
+    code = (
+        "import sys; from pathlib import Path; from ganops.adapters.mlflow_store import open_store\n"
+        "from ganops.layout import Layout\n"
+        "open_store(Layout(Path(sys.argv[1])), 'generator', {}).client().search_experiments()"
+    )
+    users = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    assert [user.wait() for user in users] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"SQLite format 3\0" + 4096 * b"x"])
+def test_a_damaged_database_is_refused_at_once(tmp_path: Path, content: bytes) -> None:
+    layout = Layout(tmp_path)
+    (layout.state / "mlflow").mkdir(parents=True)
+    (layout.state / "mlflow" / "mlflow.db").write_bytes(content)
+    with pytest.raises(DamagedFile, match=r"mlflow.db, MLflow's database, cannot be read .*Restore it"):
+        open_store(layout, "generator", {})
+
+
+def test_an_empty_database_is_migrated_like_a_new_one(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    (layout.state / "mlflow").mkdir(parents=True)
+    (layout.state / "mlflow" / "mlflow.db").touch()
+    assert MlflowRegistry(open_store(layout, "generator", {}), "generator").versions() == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"/home/me/mine"])
+def test_a_damaged_note_of_where_the_store_was_is_refused(store: MlflowStore, content: bytes) -> None:
+    assert store.folder is not None
+    layout = Layout(store.folder.parent.parent)
+    before = (store.folder / "mlflow.db").read_bytes()
+    (store.folder / "location").write_bytes(content)
+    with pytest.raises(DamagedFile, match=r"location is damaged.*Delete it"):
+        open_store(layout, "generator", {})
+    assert (store.folder / "mlflow.db").read_bytes() == before
+    (store.folder / "location").unlink()
+    open_store(layout, "generator", {})
+    assert (store.folder / "location").read_text() == layout.root.as_uri()
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    store = open_store(Layout(Path()), "generator", {"MLFLOW_TRACKING_URI": "mysql://me:s3cret@127.0.0.1:9/x"})
+    with pytest.raises(RegistryError, match=r"MLflow at mysql://127.0.0.1:9/x \(MLFLOW_TRACKING_URI\)") as raised:
+        MlflowRegistry(store, "generator").versions()
+    assert "s3cret" not in str(raised.value)
 
 
 def test_a_server_that_does_not_answer_is_a_registry_error(monkeypatch: pytest.MonkeyPatch) -> None:

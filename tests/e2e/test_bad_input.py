@@ -83,6 +83,13 @@ def climbing_tar(folder: Path) -> Path:
     return folder / "climbing.tar.gz"
 
 
+def idx_of_a_pipe(folder: Path) -> Path:
+    idx(folder, IMAGES, LABELS)
+    (folder / "idx" / "train-images-idx3-ubyte.gz").unlink()
+    os.mkfifo(folder / "idx" / "train-images-idx3-ubyte.gz")
+    return folder / "idx"
+
+
 @pytest.mark.parametrize(
     ("make", "code", "said"),
     [
@@ -91,6 +98,7 @@ def climbing_tar(folder: Path) -> Path:
         (unreadable, 3, "broken.png"),
         (lambda folder: idx(folder, IMAGES[:-20], LABELS), 3, "train-images-idx3-ubyte.gz"),
         (lambda folder: idx(folder, IMAGES, FEWER), 3, "4 images"),
+        (idx_of_a_pipe, 3, "a named pipe"),
         (climbing_zip, 3, "../outside.png"),
         (climbing_tar, 3, "outside.png"),
         (lambda folder: folder / "nothing-here", 2, "nothing-here"),
@@ -207,10 +215,42 @@ def test_a_running_flow_keeps_others_out(new_workspace: Shell) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         try:
             assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-            for arguments in (("run",), ("data", "add", "digits")):
+            for arguments in (("run",), ("data", "add", "digits"), ("validate",)):
                 assert f"in use by `ganops run` (process {holder.pid})" in refused(new_workspace, *arguments, code=2)
         finally:
             holder.kill()
+
+
+def test_a_stage_of_the_pipeline_works_while_its_run_holds_the_workspace(new_workspace: Shell) -> None:
+    with workspace.exclusive(Layout(new_workspace.folder), "ganops run"):
+        said = refused(new_workspace, "validate", code=2)
+        assert "in use by `ganops run`" in said
+        result = new_workspace("validate", expect=2, GANOPS_IN_PIPELINE="1")
+        assert "in use" not in result.stderr and "no images" in result.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "said"),
+    [
+        (("--cron", "0 0 30 2 *"), {}, 2, "never comes"),
+        (
+            (),
+            {"PREFECT_API_URL": "http://me:secret@127.0.0.1:9/api"},
+            1,
+            "http://127.0.0.1:9/api, which PREFECT_API_URL",
+        ),
+    ],
+)
+def test_a_schedule_that_cannot_be_served_is_refused_before_anything_is_started(
+    new_workspace: Shell, arguments: tuple[str, ...], environment: dict[str, str], code: int, said: str
+) -> None:
+    assert said in refused(new_workspace, "schedule", *arguments, code=code, **environment)
+    assert not (new_workspace.folder / ".ganops" / "prefect-server.log").exists()
+
+
+def test_what_a_full_disk_leaves_of_the_lock_file_is_refused_before_anything_is_started(new_workspace: Shell) -> None:
+    (new_workspace.folder / "dvc.lock").touch()
+    assert "dvc.lock is damaged" in refused(new_workspace, "run", code=2)
 
 
 @pytest.mark.parametrize("way", ["kill -9", "Ctrl-C"])

@@ -120,12 +120,22 @@ def test_a_moved_workspace_still_serves_its_model(copied: Shell, trained: Shell,
     assert rows == []
 
 
-def test_the_same_latents_give_the_same_image_everywhere(trained: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    # not set_tracking_uri: it would outlive this test, and name this store to the flows tested after it
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{trained.folder}/.ganops/mlflow/mlflow.db")
-    model = mlflow.pyfunc.load_model("models:/generator@champion")
-    rows = model.predict([{"n": 4, "seed": 9}])
-    made = np.stack([np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for png in rows["png"]])
+def test_the_same_latents_give_the_same_image_everywhere(trained: Shell, tmp_path: Path) -> None:
+    # in a process of its own: loading puts the model's own copy of ganops before this checkout's in sys.path
+    code = (
+        "import json, sys, mlflow\n"
+        "model = mlflow.pyfunc.load_model('models:/generator@champion')\n"
+        "rows = model.predict([{'n': 4, 'seed': 9}])\n"
+        "json.dump({'png': list(rows['png']), 'ganops': sys.modules['ganops'].__file__}, open('answer.json', 'w'))\n"
+    )
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{trained.folder}/.ganops/mlflow/mlflow.db",
+    }
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=120)
+    answer = json.loads((tmp_path / "answer.json").read_text())
+    assert Path(answer["ganops"]).is_relative_to(trained.folder / ".ganops" / "mlflow" / "artifacts")
+    made = np.stack([np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for png in answer["png"]])
     candidate = trained.json("status")["versions"][0]["candidate"]
     snapshot = load_snapshot(Layout(trained.folder).snapshot(candidate))
     (expected,) = generate(snapshot.generator, 4, seed=9)

@@ -55,7 +55,7 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("train.kimg", 3, "unknown key 'train.kimg'"),
         ("candidates", {}, "'candidates'"),
         ("candidates.lite.objective", "wgan", "but input should be 'minimax'"),
-        ("candidates.dcgan.gamma", 1.0, "in 'candidates.dcgan', gamma must be 0 with family dcgan: its discriminator"),
+        ("candidates.dcgan.gamma", 1.0, "'candidates.dcgan': gamma must be 0 with family dcgan: its discriminator"),
         ("candidates.dcgan.burn_in", {"kimg": 9, "gamma": 1.0}, "batch norm, which mixes the images"),
         ("candidates.dcgan.objective", "wasserstein", "set penalty: gp with gamma: 10, or spectral_norm: true"),
         ("candidates.lite.objective", "wasserstein", "set penalty: gp with gamma: 10, or spectral_norm: true"),
@@ -67,11 +67,37 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("candidates.lite.augment", ["colour"], "'candidates.lite.augment.0' is 'colour', but input should be 'color'"),
         ("candidates.lite.discriminator_steps", 0, "'candidates.lite.discriminator_steps' is 0"),
         ("train.guard", {"max_rolbacks": 1}, "did you mean 'max_rollbacks'?"),
-        ("candidates.lite.preset", "cifar-cpus", "'candidates.lite', there is no preset 'cifar-cpus', did you mean"),
+        ("candidates.lite.preset", "cifar-cpus", "'candidates.lite': there is no preset 'cifar-cpus', did you mean"),
         ("candidates.lite.preset", 3, "there is no preset '3' (presets: digits-cpu, "),
         ("train.micro_batch", 0, "'train.micro_batch' is 0"),
         ("seed", "many", "'seed' is 'many'"),
         ("gate.alpha", float("nan"), "'gate.alpha' is nan"),
+        ("seed", True, "'seed' is true, but input should be a valid integer"),
+        ("seed", "3", "'seed' is the text '3': write 3"),
+        ("seed", 3.0, "'seed' is 3.0: write 3"),
+        ("seed", 3.5, "'seed' is 3.5, but input should be a valid integer"),
+        ("gate.alpha", False, "'gate.alpha' is false"),
+        ("gate.min_improvement", "1e-3", "'gate.min_improvement' is the text '1e-3': write 1.0e-3, without quotes"),
+        ("data.channels", True, "'data.channels' is true, but must be a whole number"),
+        ("data.channels", 2, "'data.channels' is 2, but input should be 1 or 3"),
+        ("git.commit", "no", "'git.commit' is 'no'"),
+        ("data.image_size", [8], "'data.image_size.1' is missing"),
+        ("data.image_size", [8, True], "'data.image_size.1' is true"),
+        ("validation.size.min", [28, 5000], "'validation.size': min (5000) is greater than max (4096)"),
+        ("validation.brightness.min", 255, "'validation.brightness': min (255) is greater than max (254)"),
+        ("validation.contrast.max", 0.5, "'validation.contrast': min (1) is greater than max (0.5)"),
+        ("validation.label_balance.min_share", 0.95, "min_share (0.95) is greater than max_share (0.9)"),
+        ("validation.mode.allowed", [], "'validation.mode.allowed' is []"),
+        ("validation.mode.allowed", ["L", "RBG"], "'validation.mode.allowed.1' is 'RBG', but input should be '1', 'L'"),
+        ("candidates.lite.kimg", 1e300, "'candidates.lite': kimg is 1e+300, but must be from 0.001 (one image) to"),
+        ("candidates.lite.kimg", 1e-9, "'candidates.lite': kimg is 1e-09, but"),
+        ("train.evaluate_every_kimg", 1e-9, "'train': evaluate_every_kimg is 1e-09, but"),
+        ("evaluate.num_images", 10**12, "'evaluate.num_images' is 1000000000000, but input should be less than"),
+        ("gate.num_images", 10**12, "less than or equal to 1000000"),
+        ("train.evaluate_images", 10**12, "'train': evaluate_images is 1000000000000, but must be at most 1000000"),
+        ("reference.epochs", 10**12, "less than or equal to 10000"),
+        ("data", {"by": 1}, "unknown key 'data.by'"),
+        ("data", [1, 2], "'data' is [1, 2], but"),
     ],
 )
 def test_a_mistake_names_field_value_and_what_is_allowed(dotted: str, value: Any, said: str) -> None:
@@ -127,6 +153,26 @@ def test_a_candidate_may_be_promoted_as_it_says_or_as_its_family_does(
 ) -> None:
     keys = {"family": family, "objective": "hinge", "promotable": promotable}
     assert configuration.CandidateConfig.model_validate(keys).may_be_promoted is expected
+
+
+def test_a_mistake_in_a_combination_does_not_print_the_whole_section() -> None:
+    with pytest.raises(ConfigError) as raised:
+        configuration.parse(changed("candidates.dcgan.gamma", 1.0))
+    assert "'candidates.dcgan': gamma must be 0" in str(raised.value) and "z_dim" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("one", "other"), [("lite", "Lite"), ("wide_lite", "wide-lite")])
+def test_names_that_would_share_a_folder_or_a_page_are_refused(one: str, other: str) -> None:
+    mapping = params()
+    lite = mapping["candidates"]["lite"]
+    with pytest.raises(ConfigError, match=f"the names '{one}' and '{other}' differ only"):
+        configuration.parse(mapping | {"candidates": {one: lite, other: lite}})
+
+
+def test_whole_numbers_may_stand_for_others_and_lists_for_pairs() -> None:
+    config = configuration.parse(changed("gate.first.max_fd", 7) | {"data": {"image_size": [8, 16], "channels": 3}})
+    assert config.gate.first.max_fd == 7.0
+    assert (config.data.image_size, config.data.channels) == ((8, 16), 3)
 
 
 def test_an_unknown_candidate_names_those_that_exist() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganops import files
+from ganops.errors import DamagedFile
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,6 +26,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monke
 def test_not_a_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[" * 100_000])
+def test_what_is_no_json_is_named_with_how_to_get_it_back(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DamagedFile, match=r"a.json is damaged .*dvc checkout"):
+        files.read_json(tmp_path / "a.json")
+    with pytest.raises(FileNotFoundError):
+        files.read_json(tmp_path / "b.json")
 
 
 def test_written_files_are_readable_by_a_team(tmp_path: Path) -> None:

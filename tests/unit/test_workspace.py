@@ -86,6 +86,32 @@ def test_one_holder_at_a_time_and_a_killed_one_lets_go(layout: Layout) -> None:
         pass
 
 
+def test_those_who_share_keep_out_one_who_does_not_and_the_other_way_round(layout: Layout) -> None:
+    with workspace.shared(layout, "ganops train a"), workspace.shared(layout, "ganops train b"):
+        busy = pytest.raises(WorkspaceBusy, match="in use by `ganops train b`")
+        with busy, workspace.exclusive(layout, "ganops run"):
+            pytest.fail("a run beside a stage")
+    with workspace.exclusive(layout, "ganops run"):
+        busy = pytest.raises(WorkspaceBusy, match="in use by `ganops run`")
+        with busy, workspace.shared(layout, "ganops validate"):
+            pytest.fail("a stage beside a run")
+
+
+def test_a_lock_that_cannot_be_opened_is_named(layout: Layout) -> None:
+    (layout.state / "run.lock").mkdir(parents=True)
+    refused = pytest.raises(WorkspaceError, match=r"run.lock cannot be opened: Is a directory")
+    with refused, workspace.exclusive(layout, "ganops run"):
+        pytest.fail("held nothing")
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
+def test_a_workspace_that_lost_a_file_says_which(layout: Layout, name: str) -> None:
+    layout.state.mkdir()
+    (layout.root / name).unlink()
+    with pytest.raises(WorkspaceError, match=rf"{name} is missing. Restore it with `git checkout {name}`"):
+        workspace.find(layout.root)
+
+
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkspaceError, match="cannot be written"):

@@ -15,15 +15,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast, final
+from typing import Any, cast, final
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ganops import errors
-from ganops.errors import GanOpsError, PipelineError, RunStopped, WorkspaceError
+from ganops.errors import DamagedFile, GanOpsError, PipelineError, RunStopped, WorkspaceError
 from ganops.layout import Layout
 
 OnLine = Callable[[str], None]
@@ -33,6 +34,22 @@ OWN_FILES = (
     *(".gitignore", ".dvcignore", ".dvc", "data", "journal"),
 )
 """What `commit` commits of a workspace; bytes among them are ignored by git."""
+
+_DVC_FILES: Mapping[str, tuple[str, type, str]] = {
+    "dvc.yaml": ("stages", Mapping, "Restore it with `git checkout dvc.yaml`."),
+    "dvc.lock": (
+        "schema",
+        str,
+        "Restore it with `git checkout dvc.lock`, or delete it: the next run writes it anew, and takes what has not "
+        "changed from DVC's cache.",
+    ),
+    "data/raw.dvc": (
+        "outs",
+        list,
+        "Restore it with `git checkout data/raw.dvc`, or write it anew with `dvc add data/raw`.",
+    ),
+}
+"""Files that DVC reads: a section that each must have, and how to get it back."""
 
 _BUSY, _BUSY_SECONDS = "is busy, it is being blocked by", 30.0
 _STAGE_ERROR = re.compile(r"error ([A-Z]\w+): (.+)$")
@@ -57,11 +74,18 @@ class DvcPipeline:
         self._dvc(["init", *(["--subdir"] if inside else [])])
         self._dvc(["config", "--quiet", "core.analytics", "false"])
 
-    def require_repository(self) -> None:
-        """`WorkspaceError` where history could not be kept: better said before anything is changed."""
+    def require_usable(self) -> None:
+        """Look whether history can be kept and the pipeline read: better said before anything is changed.
+
+        Raises:
+            WorkspaceError: git's or DVC's folder is gone.
+            DamagedFile: dvc.yaml, dvc.lock or data/raw.dvc is not what DVC writes.
+        """
         self._git("status", "--porcelain", "--", "params.yaml")
         if not (self.layout.root / ".dvc").is_dir():
             raise WorkspaceError(f"{self.layout.root} has no .dvc folder. Restore it from git, or run `dvc init`.")
+        for name in _DVC_FILES:
+            self._document(name)
 
     def add(self, path: Path) -> None:
         """Version a folder's bytes; writes `PATH.dvc`."""
@@ -69,14 +93,10 @@ class DvcPipeline:
 
     def changed(self) -> frozenset[str]:
         """Names of the stages, and of `.dvc` files, that are not up to date."""
+        self.require_usable()
         output = self._dvc(["status", "--json"])
         start = output.find("{")
         return frozenset(json.loads(output[start:])) if start >= 0 else frozenset()
-
-    def stages(self) -> tuple[str, ...]:
-        """Names of all stages, `train@CANDIDATE` written out."""
-        output = self._dvc(["stage", "list", "--name-only"])
-        return tuple(line.strip() for line in output.splitlines() if line.strip())
 
     def run(self, stage: str, on_line: OnLine) -> bool:
         """Run one stage if something it depends on has changed.
@@ -110,11 +130,13 @@ class DvcPipeline:
 
     def data_version(self) -> str:
         """DVC's md5 of `data/raw`."""
-        pointer = self.layout.raw.with_suffix(".dvc")
-        if not pointer.exists():
+        document = self._document("data/raw.dvc")
+        if document is None:
             raise WorkspaceError("There is no data yet. Add some with `ganops data add SOURCE`.")
-        document = YAML(typ="safe", pure=True).load(pointer.read_text(encoding="utf-8"))
-        return str(document["outs"][0]["md5"])
+        try:
+            return str(document["outs"][0]["md5"])
+        except (KeyError, IndexError, TypeError):
+            raise self._damaged("data/raw.dvc", "it names no md5") from None
 
     def commit(self, message: str) -> bool:
         """Commit the workspace's own pointers and settings, and nothing else; False when none had changed."""
@@ -130,6 +152,22 @@ class DvcPipeline:
         """The commit that the workspace stands on; None before the first."""
         result = self._git("rev-parse", "HEAD", check=False)
         return result.stdout.strip() if result.returncode == 0 else None
+
+    def _document(self, name: str) -> Mapping[str, Any] | None:
+        """What a file of DVC's holds; None where there is none, `DamagedFile` where it is not what DVC writes."""
+        path, (section, kind, _) = self.layout.root / name, _DVC_FILES[name]
+        if not path.exists():
+            return None
+        try:
+            document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, YAMLError, RecursionError) as error:
+            raise self._damaged(name, " ".join(str(error).split())[:200]) from None
+        if not isinstance(document, Mapping) or not isinstance(document.get(section), kind):
+            raise self._damaged(name, f"it has no section `{section}`")
+        return document
+
+    def _damaged(self, name: str, why: str) -> DamagedFile:
+        return DamagedFile(f"{self.layout.root / name} is damaged ({why}). {_DVC_FILES[name][2]}")
 
     # ------------------------------------------------------------ the two programs
 
@@ -170,7 +208,20 @@ class DvcPipeline:
 
     def _git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         require_git()
-        result = subprocess.run(["git", *arguments], cwd=self.layout.root, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            ["git", *arguments],
+            cwd=self.layout.root,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+        if check and "not a git repository" in result.stderr:
+            raise WorkspaceError(
+                f"{self.layout.root} is in no git repository any more: its .git is gone or damaged. Restore .git from "
+                "a copy, or run `git init` there to begin a new history."
+            )
         if check and result.returncode != 0:
             raise WorkspaceError(
                 f"`git {arguments[0]}` failed in {self.layout.root}: {' '.join(result.stderr.split())} "

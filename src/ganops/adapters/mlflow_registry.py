@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, final
 
 import ganops
-from ganops.adapters.mlflow_store import MlflowStore, translated
+from ganops.adapters.mlflow_store import MlflowStore
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
 from ganops.errors import RegistryError
 from ganops.ports import ModelVersion, Stage
@@ -102,7 +102,7 @@ class MlflowRegistry:
 
     @contextmanager
     def _talking(self, doing: str) -> Iterator[None]:
-        with translated(RegistryError, doing):
+        with self.store.translated(RegistryError, doing):
             yield
 
     @cached_property

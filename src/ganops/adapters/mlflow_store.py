@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import warnings
@@ -12,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from ganops.errors import VendorError
+from ganops.adapters.servers import require_servers, without_credentials
+from ganops.errors import DamagedFile, VendorError
 from ganops.files import write_text
 from ganops.layout import Layout
+from ganops.workspace import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_DATABASE = "mlflow.db"
+_CONNECTION_TRIES = 6  # about six seconds
 _PATH_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -34,7 +37,7 @@ _PATH_COLUMNS = (
 class MlflowStore:
     """One tracking and registry address, and the experiment that a workspace's runs lie in.
 
-    folder: of the embedded store; None where a server keeps everything.
+    folder: of the embedded store; None where MLFLOW_TRACKING_URI names another.
     """
 
     uri: str
@@ -46,7 +49,32 @@ class MlflowStore:
         quiet()
         from mlflow import MlflowClient
 
+        if not self.uri.startswith(("http://", "https://")):
+            from mlflow.store.db import utils
+
+            # of connecting to a database: MLflow's own ten, ever further apart, take 100 seconds
+            utils.MAX_RETRY_COUNT = _CONNECTION_TRIES
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    @property
+    def where(self) -> str:
+        """Where the record and the registry lie, for a person; no password."""
+        if self.folder is not None:
+            return str(self.folder / _DATABASE)
+        return f"{without_credentials(self.uri)} (MLFLOW_TRACKING_URI)"
+
+    @contextmanager
+    def translated(self, kind: type[VendorError], doing: str) -> Iterator[None]:
+        """MLflow's and its transports' errors as one of ours."""
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError) as error:
+            said = without_credentials(" ".join(str(error).split()))[:400].rstrip(".")
+            raise kind(f"MLflow at {self.where} failed while {doing}: {said}. Nothing was promoted.") from error
 
     def experiment_id(self, client: MlflowClient) -> str:
         """The workspace's experiment, made on first use."""
@@ -58,30 +86,37 @@ class MlflowStore:
 
 
 def open_store(layout: Layout, experiment: str, environment: Mapping[str, str]) -> MlflowStore:
-    """The store that the environment names, or the workspace's own, migrated and ready."""
+    """The store that the environment names, or the workspace's own, migrated and ready.
+
+    Raises:
+        VendorError: no server answers.
+        DamagedFile: the embedded database, or the note of where it lay, is not what was written.
+    """
     if uri := environment.get("MLFLOW_TRACKING_URI"):
+        require_servers({"MLFLOW_TRACKING_URI": uri})
         return MlflowStore(uri, experiment, None)
     folder = layout.state / "mlflow"
-    folder.mkdir(parents=True, exist_ok=True)
-    database = folder / "mlflow.db"
+    database = folder / _DATABASE
     store = MlflowStore(f"sqlite:///{database}", experiment, folder)
-    with _locked(folder / "migration.lock"):
-        if database.exists():
+    with locked(folder / "migration.lock"):
+        if database.exists() and database.stat().st_size:
+            _require_database(database)
             _relocate(database, folder / "location", layout.root)
         else:
             # SQLite loses a race between several first users of a fresh file: one migrates, all others wait
-            with translated(VendorError, "preparing the embedded MLflow database"):
+            with store.translated(VendorError, "preparing the embedded database"):
                 store.client().search_experiments(max_results=1)
             write_text(folder / "location", layout.root.as_uri())
     return store
 
 
 def quiet() -> None:
-    """No telemetry, no pickles, no migration log on the terminal: before MLflow is imported."""
+    """No telemetry, no pickles, no migration log on the terminal, no endless retries: before MLflow is imported."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # MLflow's own seven take four minutes
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"mlflow\..*")
     import logging
@@ -90,25 +125,29 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-@contextmanager
-def translated(kind: type[VendorError], doing: str) -> Iterator[None]:
-    """MLflow's and its transports' errors as one of ours."""
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
+def _require_database(path: Path) -> None:
+    """Look at once whether SQLite can read it: MLflow would try again and again."""
     try:
-        yield
-    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-        said = " ".join(str(error).split())[:400]
-        raise kind(f"MLflow failed while {doing}: {said}. Nothing was promoted.") from error
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise sqlite3.DatabaseError("it is no SQLite database")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT name FROM sqlite_master").fetchall()
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise DamagedFile(
+            f"{path}, MLflow's database, cannot be read ({error}). Restore it from a copy; if there is none, move it "
+            "and the folder journal/ away, and registry and history begin anew. Nothing was promoted."
+        ) from None
 
 
 def _relocate(database: Path, note: Path, root: Path) -> None:
     """MLflow stores absolute paths; a workspace that was moved gets them rewritten. `note` holds where it was."""
     new = root.as_uri()
-    old = note.read_text(encoding="utf-8") if note.exists() else new
+    old = _noted(note)
     if old == new:
+        return
+    if old is None:
+        write_text(note, new)
         return
     with closing(sqlite3.connect(database)) as connection, connection:
         for table, column in _PATH_COLUMNS:
@@ -120,12 +159,20 @@ def _relocate(database: Path, note: Path, root: Path) -> None:
     write_text(note, new)
 
 
+def _noted(note: Path) -> str | None:
+    try:
+        noted = note.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        noted = ""
+    if not noted.startswith("file:///"):
+        raise DamagedFile(
+            f"{note} is damaged: it holds the address of the workspace's folder, such as file:///home/me/mine. Delete "
+            "it if the workspace was not moved since its last run; else write the old folder's address into it."
+        )
+    return noted
+
+
 def _bare(uri: str) -> str:
     return uri.removeprefix("file://")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from ganops.adapters.mlflow_store import MlflowStore, translated
+from ganops.adapters.mlflow_store import MlflowStore
 from ganops.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class MlflowTracker:
         from mlflow.entities import Param, RunTag
 
         nesting = {"mlflow.parentRunId": parent} if parent else {}
-        with translated(TrackingError, f"starting the run '{name}'"):
+        with self.store.translated(TrackingError, f"starting the run '{name}'"):
             run = self._client.create_run(
                 self.store.experiment_id(self._client), tags={**tags, **nesting, "mlflow.runName": name}, run_name=name
             )
@@ -47,7 +47,7 @@ class MlflowTracker:
 
         now = int(time.time() * 1000)
         metrics = [Metric(key, value, now, step) for key, value in values.items() if math.isfinite(value)]
-        with translated(TrackingError, "recording metrics"):
+        with self.store.translated(TrackingError, "recording metrics"):
             self._client.log_batch(run, metrics=metrics)
 
     def dataset(self, run: str, name: str, digest: str, source: str) -> None:
@@ -56,13 +56,13 @@ class MlflowTracker:
         from mlflow.entities import DatasetInput, InputTag
 
         data = MetaDataset(LocalArtifactDatasetSource(source), name=name, digest=digest[:_DIGEST_LENGTH])
-        with translated(TrackingError, "recording the data version"):
+        with self.store.translated(TrackingError, "recording the data version"):
             self._client.log_inputs(
                 run, datasets=[DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
             )
 
     def artifacts(self, run: str, paths: Sequence[Path], folder: str) -> None:
-        with translated(TrackingError, "keeping files"):
+        with self.store.translated(TrackingError, "keeping files"):
             for path in paths:
                 if path.is_dir():
                     self._client.log_artifacts(run, str(path), folder)
@@ -72,15 +72,15 @@ class MlflowTracker:
     def tag(self, run: str, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        with translated(TrackingError, "tagging a run"):
+        with self.store.translated(TrackingError, "tagging a run"):
             self._client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def end(self, run: str, succeeded: bool) -> None:
-        with translated(TrackingError, "ending a run"):
+        with self.store.translated(TrackingError, "ending a run"):
             self._client.set_terminated(run, "FINISHED" if succeeded else "FAILED")
 
     def find(self, snapshot_sha256: str) -> str | None:
-        with translated(TrackingError, "looking for a run"):
+        with self.store.translated(TrackingError, "looking for a run"):
             runs = self._client.search_runs(
                 [self.store.experiment_id(self._client)],
                 filter_string=f"tags.`{SNAPSHOT_TAG}` = '{snapshot_sha256}'",

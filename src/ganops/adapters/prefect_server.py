@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import socket
 import subprocess
@@ -11,9 +12,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ganops.adapters.servers import without_credentials
 from ganops.errors import FlowError, UserError
 from ganops.layout import Layout
 
@@ -57,6 +60,44 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
+def next_run(cron: str, now: datetime) -> datetime:
+    """When a schedule is due next, in UTC as Prefect reads it.
+
+    Raises:
+        UserError: it is no cron schedule of five fields, or such a time never comes.
+    """
+    croniter = _croniter()
+    words = cron.split()
+    known = len(words) == 5 or (len(words) == 1 and cron.startswith("@"))
+    # random and hashed fields are croniter's own, and Prefect refuses them
+    if not known or not croniter.is_valid(cron) or {"r", "h"} & {word.lower() for word in words}:
+        raise UserError(
+            f"'{cron}' is no cron schedule. It has five fields: minute, hour, day of the month, month and day of the "
+            'week, such as --cron "0 2 * * *" for every night at two (UTC).'
+        )
+    try:
+        due: datetime = croniter(cron, now).get_next(datetime)
+    except ValueError:
+        raise UserError(
+            f"The schedule '{cron}' never comes: no month has such a day. Choose another, such as "
+            '--cron "0 2 * * *" for every night at two (UTC).'
+        ) from None
+    return due
+
+
+def _croniter() -> Any:
+    """Prefect's copy of croniter, loaded without Prefect: its settings are read once, when it is imported."""
+    prefect = importlib.util.find_spec("prefect")
+    assert prefect is not None and prefect.origin is not None, "looked for when the workspace was opened"
+    folder = Path(prefect.origin).parent / "_vendor" / "croniter"
+    spec = importlib.util.spec_from_file_location("ganops_croniter", folder / "__init__.py")
+    assert spec is not None and spec.loader is not None, "the file's name ends in .py"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its parts import each other through it
+    spec.loader.exec_module(module)
+    return module.croniter
+
+
 def serve(layout: Layout, cron: str, parameters: dict[str, Any]) -> None:
     """Serve `flows/retrain.py` until interrupted: one run at a time, each in a process of its own.
 
@@ -70,19 +111,18 @@ def serve(layout: Layout, cron: str, parameters: dict[str, Any]) -> None:
     # Prefect remembers the flow's file relative to here, and runs it from here
     os.chdir(layout.root)
     with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
+        deployment = RunnerDeployment.from_entrypoint(
+            "flows/retrain.py:retrain",
+            name=f"nightly-{layout.root.name}",
+            cron=cron,
+            parameters=parameters,
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        )
         try:
-            deployment = RunnerDeployment.from_entrypoint(
-                "flows/retrain.py:retrain",
-                name=f"nightly-{layout.root.name}",
-                cron=cron,
-                parameters=parameters,
-                concurrency_limit=ConcurrencyLimitConfig(
-                    limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-                ),
-            )
-        except ValueError as error:
-            raise UserError(f"The schedule '{cron}' cannot be used: {' '.join(str(error).split())}") from None
-        serve_deployments(deployment, limit=1, pause_on_shutdown=False, print_starting_message=False)
+            serve_deployments(deployment, limit=1, pause_on_shutdown=False, print_starting_message=False)
+        except Exception as error:  # of Prefect and its transport, which share no root
+            said = without_credentials(" ".join(str(error).split()))[:300] or type(error).__name__
+            raise FlowError(f"Prefect failed while serving the schedule: {said}. Start it again.") from error
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, final
 
 import numpy as np
+from PIL import Image
 
 from ganops.data.pixels import decode, to_grey
 from ganops.files import sha256_bytes
@@ -55,12 +56,15 @@ def measure(data: bytes) -> ImageFacts:
         mode=image.mode,
         brightness=brightness,
         contrast=float(np.sqrt(max(variance, 0.0))),
-        constant=_is_constant(image.getextrema()),
+        constant=_is_constant(image),
     )
 
 
-def _is_constant(extrema: object) -> bool:
-    """Pillow gives (low, high) for one channel and a tuple of those for several."""
+def _is_constant(image: Image.Image) -> bool:
+    if image.mode.startswith("I;16"):  # of the byte orders, Pillow's getextrema knows one only
+        values = np.asarray(image)
+        return bool(values.min() == values.max())
+    extrema: object = image.getextrema()  # (low, high) for one channel, and a tuple of those for several
     assert isinstance(extrema, tuple)
     channels = extrema if isinstance(extrema[0], tuple) else (extrema,)
     return all(low == high for low, high in channels)

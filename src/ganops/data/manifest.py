@@ -5,16 +5,20 @@ The store is `data/raw/images-00000.parquet` and so on. A row's number counts th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ganops.data.facts import FACT_NAMES, measure
 from ganops.data.pixels import Undecodable
+from ganops.data.regular import require_regular
 from ganops.errors import SourceRefused, UserError
 from ganops.files import sha256_bytes
 from ganops.progress import Progress, silent
@@ -37,6 +41,8 @@ FACTS = pa.schema(
 """Facts of one image as stored beside it; see `ImageFacts` for units."""
 MANIFEST = pa.schema([pa.field("path", pa.string()), *FACTS])
 """One row an image, without its bytes."""
+_ALWAYS_KNOWN = ("path", "sha256", "source", "width", "height", "mode", "brightness", "contrast", "constant")
+_SHARD = re.compile(r"images-\d{5,}\.parquet")
 CHECKED = MANIFEST.append(pa.field("decodable", pa.bool_()))
 
 
@@ -51,8 +57,16 @@ class StoredImage:
 
 
 def shards(raw: Path) -> list[Path]:
-    """The shards of the store in order; none if there is no store yet."""
-    return sorted(raw.glob("images-*.parquet"))
+    """The shards of the store in order; none if there is no store yet.
+
+    Raises:
+        SourceRefused: another parquet file lies among them.
+    """
+    found = sorted(path for path in raw.glob("*.parquet") if not path.name.startswith("."))
+    for path in found:
+        if not _SHARD.fullmatch(path.name):
+            raise _foreign(path, "its name is not images-NNNNN.parquet")
+    return found
 
 
 def read_manifest(raw: Path) -> pa.Table:
@@ -62,7 +76,20 @@ def read_manifest(raw: Path) -> pa.Table:
         UserError: there is no store; says how to make one.
         SourceRefused: a shard is damaged or was written by something else.
     """
-    return pa.concat_tables([_facts(path) for path in _existing(raw)])
+    manifest = pa.concat_tables([_facts(path) for path in _existing(raw)])
+    if not manifest.num_rows:
+        raise _nothing_yet(raw)
+    return manifest
+
+
+def known_digests(raw: Path) -> set[bytes]:
+    """The sha256 of every image in the store; none if there is no store yet.
+
+    Raises:
+        SourceRefused: a shard is damaged or was written by something else.
+    """
+    facts = (_facts(path) for path in shards(raw))
+    return {bytes.fromhex(digest) for table in facts for digest in table.column("sha256").to_pylist()}
 
 
 def iterate(raw: Path, rows: Set[int] | None = None) -> Iterator[StoredImage]:
@@ -73,7 +100,8 @@ def iterate(raw: Path, rows: Set[int] | None = None) -> Iterator[StoredImage]:
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             if rows is None or any(row in rows for row in range(first, first + count)):
-                images = _image_bytes(path, file, group)
+                with _reading(path):
+                    images = _image_bytes(file, group)
                 for offset in range(count):
                     if rows is None or first + offset in rows:
                         yield StoredImage(first + offset, images[offset].as_py() or b"")
@@ -114,44 +142,64 @@ def _measured(data: bytes) -> tuple[dict[str, Any], str]:
 def _existing(raw: Path) -> list[Path]:
     found = shards(raw)
     if not found:
-        raise UserError(
-            f"There are no images in {raw} yet: run `ganops data add SOURCE` "
-            "(or `dvc pull`, if a teammate added them and only the pointers came with git)."
-        )
+        raise _nothing_yet(raw)
     return found
 
 
+def _nothing_yet(raw: Path) -> UserError:
+    return UserError(
+        f"There are no images in {raw} yet: run `ganops data add SOURCE` "
+        "(or `dvc pull`, if a teammate added them and only the pointers came with git)."
+    )
+
+
 def _opened(path: Path) -> pq.ParquetFile:
-    try:
+    with _reading(path):
+        require_regular(path)
         file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-    missing = {"image", *FACTS.names} - set(file.schema_arrow.names)
+        schema = file.schema_arrow
+    missing = {"image", *FACTS.names} - set(schema.names)
     if missing:
-        raise SourceRefused(
-            f"{path} was not written by `ganops data add`: it lacks {', '.join(sorted(missing))}. "
-            "Move it elsewhere and add it as a source."
-        )
+        raise _foreign(path, f"it lacks {', '.join(sorted(missing))}")
+    for field in (pa.field("image", IMAGE), *FACTS):
+        found = [each.type for each in schema if each.name == field.name]
+        if found != [field.type]:
+            raise _foreign(path, f"column '{field.name}' is {', '.join(map(str, found))} and not {field.type}")
     return file
 
 
 def _facts(path: Path) -> pa.Table:
+    file = _opened(path)
+    with _reading(path):
+        table = file.read(columns=["image.path", *FACTS.names])
+        paths = pa.chunked_array([chunk.field("path") for chunk in table.column("image").chunks], pa.string())
+        facts = pa.table([paths, *(table.column(name) for name in FACTS.names)], schema=MANIFEST)
+        facts.validate(full=True)  # text is UTF-8
+        unknown = [name for name in _ALWAYS_KNOWN if facts.column(name).null_count]
+        digests = pc.all(pc.match_substring_regex(facts.column("sha256"), "^[0-9a-f]{64}$")).as_py()
+    if unknown or digests is False:
+        raise _foreign(path, f"column '{(unknown or ['sha256'])[0]}' does not hold what was measured of each image")
+    return facts
+
+
+def _image_bytes(file: pq.ParquetFile, group: int) -> pa.Array:
+    return file.read_row_group(group, columns=["image.bytes"]).column("image").combine_chunks().field("bytes")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        table = _opened(path).read(columns=["image.path", *FACTS.names])
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-    paths = pa.chunked_array([chunk.field("path") for chunk in table.column("image").chunks], pa.string())
-    return pa.table([paths, *(table.column(name) for name in FACTS.names)], schema=MANIFEST)
+        yield
+    except SourceRefused:
+        raise
+    except (pa.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SourceRefused(
+            f"{path} is damaged ({reason}). Restore it with `dvc checkout data/raw`, or add it again."
+        ) from None
 
 
-def _image_bytes(path: Path, file: pq.ParquetFile, group: int) -> pa.Array:
-    try:
-        column = file.read_row_group(group, columns=["image.bytes"]).column("image")
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-    return column.combine_chunks().field("bytes")
-
-
-def _damaged(path: Path, error: Exception) -> SourceRefused:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return SourceRefused(f"{path} is damaged ({reason}). Restore it with `dvc checkout data/raw`, or add it again.")
+def _foreign(path: Path, reason: str) -> SourceRefused:
+    return SourceRefused(
+        f"{path} was not written by `ganops data add`: {reason}. Move it elsewhere and add it as a source."
+    )

@@ -19,13 +19,18 @@ MAX_PIXELS = 64_000_000
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 """Pillow's modes that hold no colour."""
 
+_MILLIONS = MAX_PIXELS // 10**6
 _ORIENTATION = 0x0112  # EXIF tag
 # What Pillow's plugins are known to raise on damaged files.
 _DAMAGED = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
-    AssertionError, NotImplementedError, MemoryError, struct.error, zlib.error,
-    Image.DecompressionBombError, Image.DecompressionBombWarning,
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError,
+    AssertionError, RuntimeError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_NOT_READ = frozenset({
+    "EPS",  # Pillow would start another program
+    "FITS",  # unpacked pixel by pixel in Python: a few kilobytes would take minutes and gigabytes
+})  # fmt: skip
 
 
 class Undecodable(Exception):  # a verdict on bytes, never seen by a user
@@ -42,22 +47,29 @@ def decode(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a picture that Pillow can read oddly is still a picture
             image: Image.Image = Image.open(io.BytesIO(data), formats=_formats())
-            if image.width * image.height > MAX_PIXELS:
-                raise Undecodable(
-                    f"{image.width}x{image.height} pixels, and at most {MAX_PIXELS // 10**6} million are read"
-                )
+            _check_size(image)
             image.load()
+            _check_size(image)  # an icon's inner picture is found out now
             if image.getexif().get(_ORIENTATION, 1) != 1:
                 image = ImageOps.exif_transpose(image)
             if image.mode == "F":
                 raise Undecodable("floating-point pixels have no agreed range; save it with 8 or 16 bits")
-            if image.mode in ("LAB", "HSV"):
+            if image.mode in ("LAB", "HSV", "La"):
                 raise Undecodable(f"mode {image.mode} is not read; save it as RGB")
     except UnidentifiedImageError:
         raise Undecodable("not an image that Pillow can read") from None
+    except _TOO_LARGE:
+        raise Undecodable(f"it claims far more than the {_MILLIONS} million pixels that are read") from None
     except _DAMAGED as error:
         raise Undecodable(f"damaged: {' '.join(str(error).split())[:200] or type(error).__name__}") from None
     return image
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise Undecodable(f"{image.width}x{image.height} pixels, and at most {_MILLIONS} million are read")
+    if image.width < 1 or image.height < 1:
+        raise Undecodable(f"{image.width}x{image.height} pixels: there is nothing in it")
 
 
 def to_grey(image: Image.Image) -> Image.Image:
@@ -101,6 +113,5 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """All that Pillow reads but EPS, for which it would start another program."""
     Image.init()
-    return tuple(name for name in Image.ID if name != "EPS")
+    return tuple(name for name in Image.ID if name not in _NOT_READ)

@@ -190,7 +190,7 @@ def _class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
     """Sorted; as numbers where all of them are numbers, so that 10 follows 9."""
     names = {label for label in labels if label is not None}
     if all(name.isascii() and name.isdigit() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
+        return tuple(sorted(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0"), name)))
     return tuple(sorted(names))
 
 

@@ -10,17 +10,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
 from ganops.data.split import SPLITS, Split
-from ganops.errors import UserError
-from ganops.files import read_json
+from ganops.data.stored import read_array, read_document
+from ganops.errors import DamagedFile
 
 DATASET = "dataset.json"
 FORMAT = 1
+
+
+@final
+class _Dataset(BaseModel):
+    """`dataset.json`."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    format: Literal[1]
+    image_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    classes: tuple[str, ...]
+    counts: dict[Split, NonNegativeInt]
+    split: dict[str, Any]
+    preprocessing: str
+    sha256: dict[Split, str]
+
+    @model_validator(mode="after")
+    def _has_every_split(self) -> Self:
+        if not self.counts.keys() == self.sha256.keys() == set(SPLITS):
+            raise ValueError(f"counts and sha256 are not of {', '.join(SPLITS)}")
+        return self
 
 
 @final
@@ -62,18 +84,14 @@ class PreparedDataset:
         """Open one split.
 
         Raises:
-            UserError: its files are missing or do not fit `dataset.json`.
+            DamagedFile: its files are missing, damaged or do not fit `dataset.json`.
         """
-        folder = self.root / name
-        try:
-            images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-            labels = np.load(folder / "labels.npy", allow_pickle=False)
-            ids = np.load(folder / "ids.npy", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"{folder} cannot be read ({error}): run `ganops prepare` again.") from None
-        count = self.counts[name]
-        if images.shape != (count, *self.image_shape) or labels.shape != (count,) or ids.shape != (count, 32):
-            raise UserError(f"{folder} does not fit {self.root / DATASET}: run `ganops prepare` again.")
+        folder, count, again = self.root / name, self.counts[name], "ganops prepare"
+        images = read_array(folder / "images.npy", np.uint8, (count, *self.image_shape), again, mmap="r")
+        labels = read_array(folder / "labels.npy", np.int64, (count,), again)
+        ids = read_array(folder / "ids.npy", np.uint8, (count, 32), again)
+        if count and not -1 <= labels.min() <= labels.max() < len(self.classes):
+            raise DamagedFile(f"{folder / 'labels.npy'} names classes that {DATASET} has not: run `{again}` again.")
         return PreparedSplit(images, labels, ids, self.sha256[name])
 
 
@@ -81,23 +99,18 @@ def load(prepared: Path) -> PreparedDataset:
     """Read `dataset.json`, and none of the splits.
 
     Raises:
-        UserError: nothing is prepared yet, or another version of GanOps did it.
+        UserError: nothing is prepared yet.
+        DamagedFile: it is damaged, or another version of GanOps did it.
     """
     path = prepared / DATASET
-    try:
-        facts = read_json(path)
-        if facts["format"] != FORMAT:
-            raise UserError(f"{path} has format {facts['format']}, not {FORMAT}: run `ganops prepare` again.")
-        return PreparedDataset(
-            root=prepared,
-            image_shape=tuple(facts["image_shape"]),
-            classes=tuple(facts["classes"]),
-            counts={name: facts["counts"][name] for name in SPLITS},
-            split_config=facts["split"],
-            preprocessing=facts["preprocessing"],
-            sha256={name: facts["sha256"][name] for name in SPLITS},
-        )
-    except FileNotFoundError:
-        raise UserError(f"There is no prepared data ({path} is missing): run `ganops prepare`.") from None
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): run `ganops prepare` again.") from None
+    missing = f"There is no prepared data ({path} is missing): run `ganops prepare`."
+    stored = read_document(path, _Dataset, missing, again="ganops prepare")
+    return PreparedDataset(
+        root=prepared,
+        image_shape=stored.image_shape,
+        classes=stored.classes,
+        counts=stored.counts,
+        split_config=stored.split,
+        preprocessing=stored.preprocessing,
+        sha256=stored.sha256,
+    )

@@ -24,9 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ganops.data.facts import ImageFacts, measure
-from ganops.data.manifest import FACTS, IMAGE, read_manifest, shards
+from ganops.data.manifest import FACTS, IMAGE, known_digests, shards
 from ganops.data.pixels import Undecodable
+from ganops.data.sizes import most_frequent
 from ganops.data.sources.base import RawImage, Refusal, Source
+from ganops.data.sources.naming import printable, shown
 from ganops.errors import SourceRefused, WorkspaceBusy, WorkspaceError
 from ganops.layout import Layout
 from ganops.progress import Progress, silent
@@ -67,7 +69,9 @@ class AddReport:
     labels: dict[str, int]
     """Images without a label are not counted here."""
     sizes: dict[str, int]
-    """By `WIDTHxHEIGHT`."""
+    """By `WIDTHxHEIGHT`, as `most_frequent` leaves them."""
+    size_count: int
+    """How many different sizes there are."""
     modes: dict[str, int]
     splits: dict[str, int]
     """The source's own split, where it has one."""
@@ -105,8 +109,8 @@ class _Tally:
     def report(self, source: str, names: tuple[str, ...]) -> AddReport:
         return AddReport(
             source, self.taken, self.duplicates, tuple(self.refused), self.refused_count, names, self.encoded_bytes,
-            dict(sorted(self.labels.items())), dict(self.sizes.most_common()), dict(self.modes.most_common()),
-            dict(sorted(self.splits.items())),
+            dict(sorted(self.labels.items())), most_frequent(self.sizes), len(self.sizes),
+            dict(self.modes.most_common()), dict(sorted(self.splits.items())),
         )  # fmt: skip
 
 
@@ -122,16 +126,17 @@ def add(layout: Layout, source: Source, progress: Progress = silent) -> AddRepor
     """
     with _exclusive(layout) as temporary:
         existing = shards(layout.raw)
-        seen = _known_digests(layout.raw) if existing else set()
+        seen = known_digests(layout.raw)
         tally = _Tally()
+        name = printable(source.name)
         with _ShardWriter(temporary, _next_number(existing)) as writer:
             for raw, facts in _new_images(source, seen, tally, progress):
-                writer.write(_row(raw, facts, source.name), len(raw.data))
+                writer.write(_row(raw, facts, name), len(raw.data))
                 tally.take(raw, facts)
         if not tally.taken and not tally.duplicates:
-            raise SourceRefused(_nothing_readable(source, tally))
+            raise SourceRefused(_nothing_readable(name, tally))
         _move_in(writer.paths, layout.raw)
-    return tally.report(source.name, tuple(path.name for path in writer.paths))
+    return tally.report(name, tuple(path.name for path in writer.paths))
 
 
 def _new_images(
@@ -142,13 +147,13 @@ def _new_images(
         if done % 200 == 0:
             progress(done, source.expected, "adding images")
         if isinstance(item, Refusal):
-            tally.refuse(Refusal(_printable(item.path), _printable(item.reason)))
+            tally.refuse(Refusal(printable(item.path), printable(item.reason)))
             continue
-        raw = replace(item, path=_printable(item.path), label=_printable(item.label or "") or None)
+        raw = replace(item, path=printable(item.path), label=printable(item.label or "") or None)
         try:
             facts = measure(raw.data)
         except Undecodable as error:
-            tally.refuse(Refusal(raw.path, _printable(str(error))))
+            tally.refuse(Refusal(raw.path, printable(str(error))))
             continue
         digest = bytes.fromhex(facts.sha256)
         if digest in seen:
@@ -157,11 +162,6 @@ def _new_images(
         seen.add(digest)
         yield raw, facts
     progress(tally.taken, tally.taken, "adding images")
-
-
-def _printable(text: str) -> str:
-    """Names are whatever bytes a file system or an archive holds; what is stored and shown is plain text."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 def _row(raw: RawImage, facts: ImageFacts, source: str) -> dict[str, Any]:
@@ -221,10 +221,6 @@ class _ShardWriter:
             self._number += 1
 
 
-def _known_digests(raw: Path) -> set[bytes]:
-    return {bytes.fromhex(digest) for digest in read_manifest(raw).column("sha256").to_pylist()}
-
-
 def _next_number(existing: list[Path]) -> int:
     return max((int(path.stem.removeprefix("images-")) for path in existing), default=-1) + 1
 
@@ -234,6 +230,8 @@ def _move_in(paths: list[Path], raw: Path) -> None:
     with _writing(raw):
         if paths:
             raw.mkdir(parents=True, exist_ok=True)
+        for half in raw.glob(".images-*.parquet"):  # of a process that was killed
+            half.unlink()
         for path in paths:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -247,12 +245,12 @@ def _move_in(paths: list[Path], raw: Path) -> None:
                 hidden.replace(raw / path.name)
 
 
-def _nothing_readable(source: Source, tally: _Tally) -> str:
+def _nothing_readable(name: str, tally: _Tally) -> str:
     if not tally.refused_count:
-        return f"The source {source.name} holds no images. Pass a folder, archive or file that has some."
-    shown = "; ".join(f"{refusal.path}: {refusal.reason}" for refusal in tally.refused[:3])
+        return f"The source {name} holds no images. Pass a folder, archive or file that has some."
+    first = "; ".join(f"{shown(refusal.path)}: {refusal.reason}" for refusal in tally.refused[:3])
     return (
-        f"Nothing in {source.name} can be read as an image: {tally.refused_count} refused, the first being {shown}. "
+        f"Nothing in {name} can be read as an image: {tally.refused_count} refused, the first being {first}. "
         "Pass a folder, archive or file of images; nothing was added."
     )
 

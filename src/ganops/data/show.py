@@ -14,6 +14,7 @@ from PIL import Image
 
 from ganops.data.manifest import iterate, read_manifest, shards
 from ganops.data.pixels import GREY_MODES, Undecodable, decode, to_grey, to_rgb
+from ganops.data.sizes import most_frequent
 
 MAX_TILE = 128
 
@@ -27,7 +28,9 @@ class RawSummary:
     shards: int
     stored_bytes: int
     sizes: dict[str, int]
-    """By `WIDTHxHEIGHT`."""
+    """By `WIDTHxHEIGHT`, as `most_frequent` leaves them."""
+    size_count: int
+    """How many different sizes there are."""
     modes: dict[str, int]
     labels: dict[str, int]
     unlabelled: int
@@ -56,14 +59,16 @@ def summarise(raw: Path) -> RawSummary:
         UserError: there is no store yet.
     """
     manifest = read_manifest(raw)
-    sizes = zip(manifest.column("width").to_pylist(), manifest.column("height").to_pylist(), strict=True)
+    measured = zip(manifest.column("width").to_pylist(), manifest.column("height").to_pylist(), strict=True)
+    sizes = Counter(f"{width}x{height}" for width, height in measured)
     labels = Counter(manifest.column("label").to_pylist())
     splits = Counter(manifest.column("split").to_pylist())
     return RawSummary(
         images=manifest.num_rows,
         shards=len(shards(raw)),
         stored_bytes=sum(path.stat().st_size for path in shards(raw)),
-        sizes=dict(Counter(f"{width}x{height}" for width, height in sizes).most_common()),
+        sizes=most_frequent(sizes),
+        size_count=len(sizes),
         modes=dict(Counter(manifest.column("mode").to_pylist()).most_common()),
         labels={label: labels[label] for label in sorted(filter(None, labels))},
         unlabelled=labels[None],

@@ -7,16 +7,39 @@ be used.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
-from ganops.errors import UserError, ValidationFailed
-from ganops.files import read_json
+from ganops.data.stored import read_array, read_document
+from ganops.errors import ValidationFailed
 
 VERDICT = "verdict.json"
 ACCEPTED = "accepted.npy"
+
+
+@final
+class _Rule(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    rule: str
+    severity: str
+    success: bool
+    observed: str
+    expected: str
+    offenders: int
+
+
+@final
+class _Verdict(BaseModel):
+    """What of `verdict.json` others rely on."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    success: bool
+    rules: list[_Rule] = []
 
 
 def read_verdict(validated: Path) -> dict[str, Any]:
@@ -24,14 +47,10 @@ def read_verdict(validated: Path) -> dict[str, Any]:
 
     Raises:
         UserError: the images were not validated yet.
+        DamagedFile: the verdict is damaged.
     """
-    try:
-        verdict: dict[str, Any] = read_json(validated / VERDICT)
-    except FileNotFoundError:
-        raise UserError(f"The images are not validated yet ({validated} is missing): run `ganops validate`.") from None
-    except ValueError:
-        raise UserError(f"{validated / VERDICT} is damaged: run `ganops validate` again.") from None
-    return verdict
+    missing = f"The images are not validated yet ({validated} is missing): run `ganops validate`."
+    return read_document(validated / VERDICT, _Verdict, missing, again="ganops validate").model_dump()
 
 
 def accepted_digests(validated: Path) -> npt.NDArray[np.uint8]:
@@ -39,6 +58,7 @@ def accepted_digests(validated: Path) -> npt.NDArray[np.uint8]:
 
     Raises:
         UserError: the images were not validated yet.
+        DamagedFile: verdict or list is damaged.
         ValidationFailed: they were, and a critical rule failed.
     """
     if not read_verdict(validated)["success"]:
@@ -46,8 +66,4 @@ def accepted_digests(validated: Path) -> npt.NDArray[np.uint8]:
             f"The last validation failed, so nothing can be prepared ({validated / VERDICT} has the reasons): "
             "mend the data or the rules in params.yaml, then run `ganops validate`."
         )
-    try:
-        accepted: npt.NDArray[np.uint8] = np.load(validated / ACCEPTED, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise UserError(f"{validated / ACCEPTED} is missing or damaged: run `ganops validate` again.") from None
-    return accepted
+    return read_array(validated / ACCEPTED, np.uint8, (None, 32), again="ganops validate")

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, BinaryIO, Literal, final
 
-from ganops.errors import GanOpsError
+from ganops.errors import DamagedFile, WorkspaceError
 from ganops.files import canonical_json, digest_json, read_json, write_json
 
 Event = Literal["registered", "promoted", "kept-champion"]
 _FIRST = "0" * 64
+_RESTORE = "Restore it with `git checkout journal`; until then nothing is promoted."
 
 
 @final
@@ -44,10 +45,14 @@ class Journal:
 
     folder: Path
 
+    @property
+    def path(self) -> Path:
+        """The file that holds the events."""
+        return self.folder / "journal.jsonl"
+
     def append(self, event: Event, version: int, reason: str, details: Mapping[str, Any]) -> Entry:
         """Add one event, durable when this returns."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a+b") as file:
+        with self._opened() as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             entries = self.entries()
             body: dict[str, Any] = {
@@ -65,30 +70,46 @@ class Journal:
         return entry
 
     def entries(self) -> tuple[Entry, ...]:
-        """All events, oldest first; `GanOpsError` names the first line that does not fit the chain."""
-        if not self._path.exists():
-            return ()
+        """All events, oldest first; `DamagedFile` names the first line that does not fit the chain."""
         entries: list[Entry] = []
         previous = _FIRST
-        for number, line in enumerate(self._path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(self._lines(), start=1):
             entry = _parsed(line)
             if entry is None or entry.previous != previous:
-                raise GanOpsError(
-                    f"Line {number} of {self._path} does not follow from the one before: the journal was edited or "
-                    "cut. Restore it from git; until then nothing is promoted."
+                raise DamagedFile(
+                    f"Line {number} of {self.path} does not follow from the one before: the journal was edited or "
+                    f"cut. {_RESTORE}"
                 )
             entries.append(entry)
             previous = entry.digest
         return tuple(entries)
 
+    def of(self, model: str) -> tuple[Entry, ...]:
+        """The events of one registered model, oldest first; an event that names none is of any."""
+        return tuple(entry for entry in self.entries() if entry.details.get("model", model) == model)
+
     def stored(self, pair: str) -> dict[str, Any] | None:
-        """The comparison and decision of a pair that was asked before."""
-        path = self._decision(pair)
-        return dict(read_json(path)) if path.exists() else None
+        """The comparison and decision of a pair that was asked before.
+
+        Raises:
+            DamagedFile: they cannot be read, or are not those that the journal's line was written for.
+        """
+        if not self._decision(pair).exists():
+            return None
+        evidence = read_json(self._decision(pair))
+        entered = [entry.details["evidence"] for entry in self.entries() if entry.details.get("pair") == pair]
+        if not isinstance(evidence, dict) or any(digest != digest_json(evidence) for digest in entered):
+            raise self.damaged(pair, "it is not what the journal was written for")
+        return evidence
+
+    def damaged(self, pair: str, why: str) -> DamagedFile:
+        """The error for a stored decision that is not what was decided."""
+        return DamagedFile(f"{self._decision(pair)} was edited or is damaged ({why}). {_RESTORE}")
 
     def stored_pairs(self) -> tuple[str, ...]:
         """The pairs that were decided, in no order."""
-        return tuple(sorted(path.stem for path in (self.folder / "decisions").glob("*.json")))
+        stems = (path.stem for path in (self.folder / "decisions").glob("*.json"))
+        return tuple(sorted(stem for stem in stems if stem.isalnum()))
 
     def store(self, pair: str, evidence: Mapping[str, Any]) -> str:
         """Keep a comparison and its decision; returns their digest."""
@@ -105,20 +126,35 @@ class Journal:
         }
         return len(tried)
 
-    @property
-    def _path(self) -> Path:
-        return self.folder / "journal.jsonl"
+    def _opened(self) -> BinaryIO:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return self.path.open("a+b")
+        except OSError as error:
+            raise WorkspaceError(
+                f"{self.path} cannot be written: {error.strerror}. Change its permissions, and run again."
+            ) from None
+
+    def _lines(self) -> list[bytes]:
+        try:
+            return self.path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DamagedFile(f"{self.path} cannot be read: {error.strerror}. {_RESTORE}") from None
 
     def _decision(self, pair: str) -> Path:
         assert pair.isalnum()
         return self.folder / "decisions" / f"{pair}.json"
 
 
-def _parsed(line: str) -> Entry | None:
+def _parsed(line: bytes) -> Entry | None:
+    if not line.endswith(b"\n"):  # the next line would be written on this one
+        return None
     try:
         body = json.loads(line)
         entry = Entry(**body)
         digest = body.pop("digest")
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return entry if digest_json(body) == digest else None

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from ganops.files import write_text
 from ganops.reports.curves import COLOURS, Axis, Series, finite, interval, interval_scale, line_chart, text
 from ganops.reports.summary import CandidateRow, RunSummary
+from ganops.reports.words import words
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FOLLOWED = ("http://", "https://", "file://", "./", "../")
@@ -31,15 +32,6 @@ _BADGES = {
     "unchanged": ("Unchanged", "plain"),
 }
 _VERDICTS = {"passed": "good", "failed": "bad"}
-_NAMES = {
-    "fd_improvement": "Fréchet distance",
-    "fd_bound": "Fréchet distance",
-    "fd_star": "Fréchet distance",
-    "frechet_distance": "Fréchet distance",
-    "finite": "All figures finite",
-    "kid": "KID",
-}
-"""Where a name alone does not say it."""
 _BETTER = {
     "kid": "↓ better",
     "kernel_distance": "↓ better",
@@ -125,7 +117,7 @@ def write_page(path: Path, page: Page) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "words": _words, "day": _day}
+    environment.filters |= {"figure": _figure, "words": words, "day": _day}
     write_text(path, environment.get_template("page.html.j2").render(_view(page)))
 
 
@@ -133,7 +125,7 @@ def _view(page: Page) -> dict[str, Any]:
     """Everything that the template names."""
     summary = page.summary
     numbers = _numbers(page)
-    badge, tone = _BADGES.get(summary.decision, (_words(summary.decision), "plain"))
+    badge, tone = _BADGES.get(summary.decision, (words(summary.decision), "plain"))
     scores = _series(page.curves, numbers, "fd")
     history = [*reversed(page.history)]
     return {
@@ -270,12 +262,6 @@ def _figure(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return text(finite(value))
     return str(value)
-
-
-def _words(name: Any) -> str:
-    """`class_coverage` and `kept-champion` as words."""
-    name = str(name)
-    return _NAMES.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def _day(time: Any) -> str:

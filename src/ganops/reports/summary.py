@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from ganops.reports.words import words
+
 
 @final
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class RunSummary:
                 "family": row.family,
                 "FD*": "failed" if row.fd is None else f"{row.fd:.2f}",
                 "95 % interval": row.interval(),
-                **{name: f"{value:.3f}" for name, value in row.metrics.items()},
+                **{words(name).lower(): f"{value:.3g}" for name, value in row.metrics.items()},
             }
             for row in self.candidates
         ]
@@ -115,10 +117,9 @@ class RunSummary:
         lines = [f"# {self.decision.replace('-', ' ').capitalize()}", "", self.sentence, ""]
         lines += ["| check | verdict | figure | threshold | in words |", "|---|---|---|---|---|"]
         for check in self.checks:
-            lines.append(
-                f"| {check['name']} | {check['verdict']} | {_figure(check['figure'])} | {_figure(check['threshold'])} "
-                f"| {check['sentence']} |"
-            )
+            name, verdict = words(check["name"]), words(check["verdict"]).lower()
+            figures = f"{_figure(check['figure'])} | {_figure(check['threshold'])}"
+            lines.append(f"| {name} | {verdict} | {figures} | {check['sentence']} |")
         lines += ["", f"Model `{self.model}` version {self.version}, stage {self.stage}. Report: `{self.page}`"]
         return "\n".join(lines) + "\n"
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from ganops.reports.summary import RunSummary
+from ganops.reports.words import words
 
 _PLAIN_SECONDS = 10.0
 """How often a step tells where it is when nobody can see a bar."""
@@ -113,11 +114,8 @@ def _checks(summary: RunSummary) -> Table:
         table.add_column(column)
     for check in summary.checks:
         style = {"passed": "green", "failed": "red"}.get(str(check["verdict"]), "")
-        table.add_row(
-            str(check["name"]),
-            f"[{style}]{check['verdict']}[/]" if style else str(check["verdict"]),
-            str(check["sentence"]),
-        )
+        verdict = words(check["verdict"]).lower()
+        table.add_row(words(check["name"]), f"[{style}]{verdict}[/]" if style else verdict, str(check["sentence"]))
     return table
 
 

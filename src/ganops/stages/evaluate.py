@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ganops.config import Config
-from ganops.errors import UserError
+from ganops.errors import DamagedFile, UserError
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import frechet_distance_of
 from ganops.evaluation.judge import Judge
@@ -66,6 +66,8 @@ def read_report(layout: Layout, candidate: str) -> EvaluationReport | None:
         return EvaluationReport.from_json(read_json(path))
     except FileNotFoundError:
         return None
+    except DamagedFile:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}): run `ganops evaluate {candidate}` again.") from None
 

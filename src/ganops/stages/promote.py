@@ -6,27 +6,21 @@ that a run that was killed in between carries the stored decision out instead of
 
 from __future__ import annotations
 
-import fcntl
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, final
 
-from ganops.errors import RegistryError
 from ganops.evaluation.compare import Comparison, compare, comparison_seed
 from ganops.evaluation.extractors import Extractor, load_extractor
 from ganops.evaluation.reference import ReferenceSample, test_reference
 from ganops.evaluation.sample import Sample, read_training_images, take_sample
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
-from ganops.layout import Layout
-from ganops.models.snapshot import load_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
 from ganops.progress import Progress, silent
 from ganops.provenance.journal import Journal
-from ganops.workspace import Workspace
+from ganops.stages.registered import registered_snapshot
+from ganops.workspace import Workspace, locked
 
 Outcome = Literal["promoted", "kept-champion", "unchanged"]
 
@@ -57,7 +51,8 @@ def promote(
         IncomparableReports: the two cannot be compared; the message names the field.
         RegistryError: the registry does not answer or does not confirm.
     """
-    with _promoting(workspace.layout):
+    # one promotion at a time in a workspace: MLflow's aliases are last-writer-wins
+    with locked(workspace.layout.state / "promotion.lock"):
         versions = registry.versions()
         challenger = next(version for version in versions if version.version == challenger.version)
         champion = next((version for version in versions if "champion" in version.aliases), None)
@@ -68,7 +63,7 @@ def promote(
             return Promotion("unchanged", challenger, champion, None, None, sentence)
         reference = test_reference(workspace.layout.reference)
         pair = _pair(challenger, champion, reference)
-        stored = journal.stored(pair)
+        stored = _stored(journal, pair)
         if stored is None:
             comparison = _compare(workspace, registry, challenger, champion, reference, progress)
             attempt = journal.attempts(reference.hash) + 1
@@ -76,9 +71,19 @@ def promote(
             evidence = {"comparison": comparison.to_json(), "decision": decision.to_json()}
             journal.store(pair, evidence)
         else:
-            comparison = Comparison.from_json(stored["comparison"])
-            decision = PromotionDecision.from_json(stored["decision"])
+            comparison, decision = stored
         return _carry_out(registry, journal, challenger, champion, comparison, decision, pair)
+
+
+def _stored(journal: Journal, pair: str) -> tuple[Comparison, PromotionDecision] | None:
+    """What was decided on a pair before; `DamagedFile` where that cannot be read any more."""
+    evidence = journal.stored(pair)
+    if evidence is None:
+        return None
+    try:
+        return Comparison.from_json(evidence["comparison"]), PromotionDecision.from_json(evidence["decision"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise journal.damaged(pair, repr(error)) from None
 
 
 def _carry_out(
@@ -107,9 +112,10 @@ def _enter(
     pair: str,
 ) -> None:
     """One line a pair, however often it is asked."""
-    if any(entry.details.get("pair") == pair for entry in journal.entries()):
+    if any(entry.details.get("pair") == pair for entry in journal.of(challenger.name)):
         return
     details = {
+        "model": challenger.name,
         "pair": pair,
         "reference": comparison.protocol.reference_hash,
         "challenger": comparison.challenger,
@@ -134,11 +140,11 @@ def _in_production(versions: Sequence[ModelVersion]) -> bool:
 def _complete_history(journal: Journal, champion: ModelVersion) -> None:
     """A run that was killed after the registry had followed, and before the journal had, left a line out."""
     for pair in journal.stored_pairs():
-        evidence = journal.stored(pair)
-        assert evidence is not None
-        decision = PromotionDecision.from_json(evidence["decision"])
+        stored = _stored(journal, pair)
+        assert stored is not None
+        comparison, decision = stored
         if decision.promote and decision.challenger == champion.snapshot_sha256:
-            _enter(journal, "promoted", champion, Comparison.from_json(evidence["comparison"]), decision, pair)
+            _enter(journal, "promoted", champion, comparison, decision, pair)
 
 
 def _compare(
@@ -168,15 +174,8 @@ def _sample(
     seed: int,
     progress: Progress,
 ) -> Sample:
-    """Images made now by the model as the registry holds it, which must be what was registered."""
-    with tempfile.TemporaryDirectory() as folder:
-        directory = registry.download(version, Path(folder))
-        snapshot = load_snapshot(directory)
-        if snapshot.sha256 != version.snapshot_sha256:
-            raise RegistryError(
-                f"Version {version.version} holds another model than was registered (sha256 {snapshot.sha256[:12]}, "
-                f"not {version.snapshot_sha256[:12]}). Nothing was promoted; find out who wrote to the registry."
-            )
+    """Images made now by the model as the registry holds it."""
+    with registered_snapshot(registry, version) as (directory, snapshot):
         seen = read_training_images(directory, snapshot)
         return take_sample(snapshot, seen, extractor, reference, num_images, seed, progress)
 
@@ -189,12 +188,3 @@ def _pair(challenger: ModelVersion, champion: ModelVersion | None, reference: Re
             "reference": reference.hash,
         }
     )[:32]
-
-
-@contextmanager
-def _promoting(layout: Layout) -> Iterator[None]:
-    """One promotion at a time in a workspace: MLflow's aliases are last-writer-wins."""
-    layout.state.mkdir(parents=True, exist_ok=True)
-    with (layout.state / "promotion.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

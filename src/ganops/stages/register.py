@@ -42,19 +42,17 @@ def register(
     snapshot = load_snapshot(workspace.layout.snapshot(name))
     known = next((version for version in registry.versions() if version.snapshot_sha256 == snapshot.sha256), None)
     if known is not None:
-        if not any(entry.version == known.version and entry.event == "registered" for entry in journal.entries()):
-            journal.append(
-                "registered", known.version, f"{name} has the lowest distance on select", {"candidate": name}
-            )
+        if not any(item.version == known.version and item.event == "registered" for item in journal.of(known.name)):
+            entered = {"model": known.name, "candidate": name, "snapshot": snapshot.sha256}
+            journal.append("registered", known.version, f"{name} has the lowest distance on select", entered)
         return Registration(known, name, False, f"{name} is the best candidate, and is version {known.version} already")
     score, fd = report.protocol.score, report.fd_star
     figure = f"{score} {fd.value:.2f} (95 % {fd.low:.2f} to {fd.high:.2f})"
     tags = {"ganops.candidate": name, "ganops.score": score, "ganops.fd": f"{fd.value:.6g}"}
     version = registry.register(workspace.layout.snapshot(name), snapshot.sha256, run_of(name), tags)
     reason = f"{name} has the lowest distance on select: {figure}"
-    journal.append(
-        "registered", version.version, reason, {"candidate": name, "snapshot": snapshot.sha256, "fd": fd.value}
-    )
+    details = {"model": version.name, "candidate": name, "snapshot": snapshot.sha256, "fd": fd.value}
+    journal.append("registered", version.version, reason, details)
     return Registration(version, name, True, f"Registered {name} as version {version.version}: {figure} on select")
 
 

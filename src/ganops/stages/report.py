@@ -20,7 +20,7 @@ from ganops.stages.promote import Promotion
 from ganops.stages.register import Registration, current_reports
 from ganops.workspace import Workspace
 
-_SHOWN_METRICS = ("precision", "recall", "coverage", "class_coverage", "kid")
+_SHOWN_METRICS = ("precision", "recall", "coverage", "class_coverage", "kernel_distance")
 
 
 def report(

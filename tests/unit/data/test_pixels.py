@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +79,7 @@ def test_a_picture_of_too_many_pixels_is_refused_undecoded(
 def test_pillows_own_limits_are_refusals_too(picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     decode(picture(width=12, height=12))  # Pillow warns up to twice the limit
-    with pytest.raises(Undecodable, match="exceeds limit"):
+    with pytest.raises(Undecodable, match="claims far more than the 64 million pixels"):
         decode(picture(width=20, height=20))
 
 
@@ -121,3 +123,80 @@ def test_constant_means_every_channel(
     if pixel:
         image.putpixel((0, 0), pixel)
     assert measure(encoded(image)).constant is constant
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG whose header claims that size and whose content is empty."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+@pytest.mark.parametrize("side", [30_000, 2**31, 2**32 - 1])
+def test_absurd_sizes_are_refused_in_our_own_words(side: int) -> None:
+    with pytest.raises(Undecodable) as caught:
+        decode(png_of_size(side, side))
+    assert "64 million pixels" in str(caught.value)
+    assert "bomb" not in str(caught.value) and "DOS" not in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [png_of_size(0, 0), png_of_size(0, 7), b"P5 0 0 255\n"])
+def test_pictures_without_pixels_are_refused(data: bytes) -> None:
+    with pytest.raises(Undecodable):
+        measure(data)
+
+
+def test_the_size_counts_that_is_there_after_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An icon's directory may say 8x8 where its picture is much larger."""
+    icon = bytearray(encoded(Image.new("RGB", (40, 40)), "ICO", sizes=[(40, 40)]))
+    icon[6:8] = 8, 8
+    monkeypatch.setattr(pixels_module, "MAX_PIXELS", 100)
+    with pytest.raises(Undecodable, match="40x40 pixels"):
+        decode(bytes(icon))
+
+
+def test_of_an_animation_the_first_frame_is_taken() -> None:
+    frames = [Image.new("RGB", (8, 8), (level, level, level)) for level in (200, 0, 0)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert measure(data).brightness == pytest.approx(200, abs=1)
+
+
+def big_endian_tiff(values: np.ndarray) -> bytes:
+    """16-bit grey, most significant byte first: Pillow's mode I;16B."""
+    height, width = values.shape
+    data = values.astype(">u2").tobytes()
+    short, long = 3, 4
+    tags = [
+        (256, short, width), (257, short, height), (258, short, 16), (259, short, 1), (262, short, 1), (273, long, 8),
+        (277, short, 1), (278, short, height), (279, long, len(data)),
+    ]  # fmt: skip
+    entries = b"".join(
+        struct.pack(">HHI", tag, kind, 1)
+        + (struct.pack(">HH", value, 0) if kind == short else struct.pack(">I", value))
+        for tag, kind, value in tags
+    )
+    directory = struct.pack(">H", len(tags)) + entries + bytes(4)
+    return b"MM\x00*" + struct.pack(">I", 8 + len(data)) + data + directory
+
+
+def test_sixteen_bits_of_either_byte_order_are_measured() -> None:
+    values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    facts, other = measure(big_endian_tiff(values)), measure(encoded(Image.fromarray(values)))
+    assert (facts.brightness, facts.contrast, facts.constant) == (other.brightness, other.contrast, False)
+    assert measure(big_endian_tiff(np.full((8, 8), 700))).constant is True
+
+
+@pytest.mark.parametrize("error", [RuntimeError("color planes failed"), ZeroDivisionError("division by zero")])
+def test_whatever_a_codec_raises_is_undecodable(
+    picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(Undecodable, match=f"damaged: {error}"):
+        decode(picture())

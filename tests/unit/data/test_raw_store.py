@@ -3,8 +3,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ def test_report_and_manifest_say_what_was_taken(layout: Layout, listed: Any, pic
     assert (report.taken, report.duplicates, report.refused_count) == (2, 1, 2)
     assert report.refused == (Refusal("notes.txt", "not an image that Pillow can read"), items[4])
     assert (report.labels, report.splits) == ({"a": 1}, {"train": 1})
+    assert report.size_count == 2
     assert (report.sizes, report.modes) == ({"8x8": 1, "9x8": 1}, {"L": 1, "RGB": 1})
     assert report.shards == ("images-00000.parquet",)
     manifest = read_manifest(layout.raw)
@@ -96,6 +98,13 @@ def test_a_large_image_closes_group_and_shard(
     monkeypatch.setattr(raw_store, "GROUP_BYTES", 1)
     monkeypatch.setattr(raw_store, "SHARD_BYTES", 1)
     assert len(add(layout, listed(images(picture, range(3)))).shards) == 3
+
+
+def test_of_many_sizes_the_most_frequent_are_reported(layout: Layout, listed: Any, picture: Picture) -> None:
+    pictures = [picture(width=8 + n) for n in range(30)] + [picture(1), picture(2), picture(1, width=9)]
+    report = add(layout, listed([RawImage(data, f"{n}.png") for n, data in enumerate(pictures)]))
+    assert list(report.sizes.items())[:3] == [("8x8", 3), ("9x8", 2), ("10x8", 1)]
+    assert (len(report.sizes), report.sizes["other"], report.size_count) == (11, 20, 30)
 
 
 def test_the_progress_callback_hears_the_end(layout: Layout, listed: Any, picture: Picture) -> None:
@@ -192,7 +201,7 @@ def test_odd_names_are_stored_as_plain_text(layout: Layout, listed: Any, picture
     name = os.fsdecode(b"caf\xe9\x1b[31m.png")
     add(layout, listed([RawImage(picture(0), name, ""), Refusal(name, "no\nway")]))
     manifest = read_manifest(layout.raw)
-    assert manifest.column("path").to_pylist() == ["caf\ufffd\ufffd[31m.png"]
+    assert manifest.column("path").to_pylist() == [r"caf\udce9\x1b[31m.png"]
     assert manifest.column("label").to_pylist() == [None]
 
 
@@ -243,27 +252,131 @@ def test_a_foreign_shard_is_named(layout: Layout) -> None:
         read_manifest(layout.raw)
 
 
-def _slow_add(root: str, started: Any) -> None:
-    class Slow:
-        name, expected = "slow", 0
+NEVER_ENDING = """
+import sys
+from pathlib import Path
+from ganops.data.raw_store import add
+from ganops.data.sources import Refusal
+from ganops.layout import Layout
 
-        def __iter__(self) -> Iterator[RawImage | Refusal]:
-            started.set()
-            while True:
-                yield Refusal("x", "never ends")
+class Slow:
+    name, expected = "slow", 0
 
-    add(Layout(Path(root)), Slow())
+    def __iter__(self):
+        print("started", flush=True)
+        while True:
+            yield Refusal("x", "never ends")
+
+add(Layout(Path(sys.argv[1])), Slow())
+"""
 
 
 def test_a_killed_addition_leaves_the_store_as_it_was(layout: Layout, listed: Any, picture: Picture) -> None:
     add(layout, listed(images(picture, range(3))))
     before = digests(layout.raw)
-    context = multiprocessing.get_context("spawn")
-    started = context.Event()
-    process = context.Process(target=_slow_add, args=(str(layout.root), started))
-    process.start()
-    assert started.wait(60)
-    process.kill()
-    process.join()
+    command = [sys.executable, "-c", NEVER_ENDING, str(layout.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "started\n"
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert [path.name for path in layout.state.glob("data-add-*")], "it was killed in the middle of its work"
     assert digests(layout.raw) == before
     assert add(layout, listed(images(picture, range(4)))).taken == 1
+
+
+# ---------------------------------------------------------------- what others put there
+
+
+@pytest.mark.parametrize("name", ["images-abc.parquet", "images-.parquet", "images-1.parquet", "train.parquet"])
+def test_a_foreign_parquet_file_in_the_store_is_named(layout: Layout, listed: Any, picture: Picture, name: str) -> None:
+    add(layout, listed(images(picture, range(2))))
+    shutil.copyfile(layout.raw / "images-00000.parquet", layout.raw / name)
+    before = digests(layout.raw)
+    for act in (lambda: read_manifest(layout.raw), lambda: add(layout, listed(images(picture, range(3))))):
+        with pytest.raises(SourceRefused, match=f"{name} was not written by `ganops data add`.*Move it elsewhere"):
+            act()
+    assert digests(layout.raw) == before
+
+
+def test_a_store_of_empty_shards_is_no_store(layout: Layout, listed: Any, picture: Picture) -> None:
+    layout.raw.mkdir(parents=True)
+    pq.write_table(raw_store.SCHEMA.empty_table(), layout.raw / "images-00000.parquet")
+    with pytest.raises(UserError, match="ganops data add SOURCE"):
+        read_manifest(layout.raw)
+    assert add(layout, listed(images(picture, range(1)))).shards == ("images-00001.parquet",)
+
+
+def spoilt(path: Path, name: str, column: Any) -> None:
+    """Write the shard again with another column of that name."""
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.names.index(name), name, [column]), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "complaint"),
+    [
+        ("label", [1, 2], "column 'label' is int64 and not string"),
+        ("width", ["a", "b"], "column 'width' is string and not int32"),
+        ("image", [b"1", b"2"], "column 'image' is binary and not struct"),
+        ("sha256", ["aa", "zz"], "column 'sha256' does not hold what was measured"),
+        ("sha256", pa.array([None, None], pa.string()), "column 'sha256' does not hold what was measured"),
+        ("mode", pa.array(["L", None]), "column 'mode' does not hold what was measured"),
+    ],
+)
+def test_a_shard_with_other_columns_is_named(
+    layout: Layout, listed: Any, picture: Picture, name: str, column: Any, complaint: str
+) -> None:
+    add(layout, listed(images(picture, range(2))))
+    spoilt(layout.raw / "images-00000.parquet", name, pa.array(column) if isinstance(column, list) else column)
+    for act in (lambda: check(layout.raw), lambda: add(layout, listed(images(picture, range(3))))):
+        with pytest.raises(SourceRefused, match=f"images-00000.parquet was not written by.*{complaint}"):
+            act()
+
+
+def test_a_shard_whose_text_is_no_utf8_is_named(layout: Layout, listed: Any, picture: Picture) -> None:
+    add(layout, listed(images(picture, range(2))))
+    text = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xe9\xff", b"a"], pa.binary()).buffers())
+    spoilt(layout.raw / "images-00000.parquet", "label", text)
+    with pytest.raises(SourceRefused, match=r"images-00000\.parquet is damaged .*UTF8"):
+        read_manifest(layout.raw)
+
+
+def test_a_pipe_among_the_shards_is_not_waited_for(layout: Layout, listed: Any, picture: Picture) -> None:
+    add(layout, listed(images(picture, range(2))))
+    os.mkfifo(layout.raw / "images-00001.parquet")
+    with pytest.raises(SourceRefused, match=r"images-00001\.parquet is a named pipe"):
+        read_manifest(layout.raw)
+
+
+def test_a_shard_that_goes_away_while_it_is_read_is_named(layout: Layout, listed: Any, picture: Picture) -> None:
+    add(layout, listed(images(picture, range(2))))
+    add(layout, listed(images(picture, range(2, 4))))
+    stored = iterate(layout.raw)
+    next(stored)
+    (layout.raw / "images-00001.parquet").unlink()
+    with pytest.raises(SourceRefused, match=r"images-00001\.parquet is damaged .*dvc checkout"):
+        list(stored)
+
+
+def test_half_a_copy_of_a_killed_process_is_cleared(layout: Layout, listed: Any, picture: Picture) -> None:
+    add(layout, listed(images(picture, range(2))))
+    (layout.raw / ".images-00001.parquet").write_bytes(b"half")
+    add(layout, listed(images(picture, range(2, 4))))
+    assert list(digests(layout.raw)) == ["images-00000.parquet", "images-00001.parquet"]
+
+
+def test_labels_that_cannot_be_shown_stay_apart(layout: Layout, listed: Any, picture: Picture) -> None:
+    labels = [os.fsdecode(b"caf\xe8"), os.fsdecode(b"caf\xe9"), "a\x00", "a\n"]
+    report = add(layout, listed([RawImage(picture(n), f"{n}.png", label) for n, label in enumerate(labels)]))
+    assert len(report.labels) == 4 and all(label.isprintable() for label in report.labels)
+
+
+def test_a_source_of_any_name_can_be_stored(layout: Layout, listed: Any, picture: Picture) -> None:
+    name = os.fsdecode(b"caf\xe9\n")
+    assert add(layout, listed(images(picture, range(1)), name=name)).source == r"caf\udce9\n"
+    assert read_manifest(layout.raw).column("source").to_pylist() == [r"caf\udce9\n"]
+    with pytest.raises(SourceRefused) as caught:
+        add(layout, listed([Refusal(name, "no")], name=name))
+    assert str(caught.value).isprintable()

@@ -18,7 +18,7 @@ def test_a_summary_counts(layout: Layout, listed: Any, picture: Picture) -> None
     add(layout, listed([RawImage(picture(9, width=9, mode="RGB"), "9.png")], name="two"))
     summary = summarise(layout.raw)
     assert (summary.images, summary.shards, summary.unlabelled) == (6, 2, 1)
-    assert summary.sizes == {"8x8": 5, "9x8": 1}
+    assert (summary.sizes, summary.size_count) == ({"8x8": 5, "9x8": 1}, 2)
     assert summary.modes == {"L": 5, "RGB": 1}
     assert summary.labels == {"a": 3, "b": 2}
     assert summary.sources == {"one": 5, "two": 1}
@@ -43,3 +43,10 @@ def test_mixed_sizes_and_colours_share_one_tile(layout: Layout, listed: Any, pic
     add(layout, listed([RawImage(data, f"{n}.png") for n, data in enumerate(pictures)]))
     (sample,) = choose(layout.raw)
     assert sample.images_u8.shape == (3, 3, 128, 128)
+
+
+def test_of_many_sizes_the_most_frequent_are_listed(layout: Layout, listed: Any, picture: Picture) -> None:
+    add(layout, listed([RawImage(picture(n % 3, width=8 + n // 3), f"{n}.png") for n in range(45)]))
+    summary = summarise(layout.raw)
+    assert (len(summary.sizes), summary.sizes["8x8"], summary.sizes["other"]) == (11, 3, 15)
+    assert (summary.size_count, sum(summary.sizes.values())) == (15, 45)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ganops.errors import GanOpsError
+from ganops.errors import DamagedFile, WorkspaceError
 from ganops.provenance.journal import Journal
 
 
@@ -28,7 +29,7 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
     assert entries[1].previous == entries[0].digest
 
 
-@pytest.mark.parametrize("damage", ["edit", "remove", "reorder", "rubbish"])
+@pytest.mark.parametrize("damage", ["edit", "remove", "reorder", "rubbish", "nesting"])
 def test_a_changed_journal_is_refused_and_the_line_named(tmp_path: Path, damage: str) -> None:
     journal = filled(tmp_path)
     path = journal.folder / "journal.jsonl"
@@ -41,10 +42,37 @@ def test_a_changed_journal_is_refused_and_the_line_named(tmp_path: Path, damage:
     elif damage == "reorder":
         lines[1], lines[2] = lines[2], lines[1]
     else:
-        lines[1] = "{"
+        lines[1] = "{" if damage == "rubbish" else "[" * 100_000
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(GanOpsError, match="Line 2 of"):
+    with pytest.raises(DamagedFile, match=r"Line 2 of .*journal.jsonl .*git checkout journal"):
         journal.entries()
+
+
+def test_bytes_that_are_no_text_and_half_a_line_are_damage_too(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    path = journal.folder / "journal.jsonl"
+    whole = path.read_bytes()
+    for damaged in (whole + b"\xff\xfe\n", whole + whole[:40], whole.replace(b"first", b"fir\xff\xfe")):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedFile, match=r"Line [24] of"):
+            journal.entries()
+    path.write_bytes(whole.removesuffix(b"\n"))
+    with pytest.raises(DamagedFile, match="Line 3 of"):
+        journal.append("registered", 3, "would be written on the same line", {})
+
+
+def test_a_reason_may_hold_any_character(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append("registered", 1, "line\u2028separator, \x85, \n and \r", {})
+    assert [entry.version for entry in journal.entries()] == [1]
+
+
+def test_a_journal_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(DamagedFile, match=r"journal.jsonl cannot be read: Is a directory"):
+        Journal(tmp_path).entries()
+    with pytest.raises(WorkspaceError, match=r"journal.jsonl cannot be written: Is a directory"):
+        Journal(tmp_path).append("registered", 1, "", {})
 
 
 def test_attempts_count_challengers_against_a_champion_on_one_reference(tmp_path: Path) -> None:
@@ -65,16 +93,23 @@ def test_a_decision_is_stored_once(tmp_path: Path) -> None:
         journal.store("ab12", {"promote": True})
 
 
-def _append(folder: str, number: int) -> None:
-    for _ in range(5):
-        Journal(Path(folder)).append("registered", number, "race", {})
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[]", b'{"promote": true}'])
+def test_a_stored_decision_that_was_changed_is_refused(tmp_path: Path, content: bytes) -> None:
+    journal = Journal(tmp_path)
+    evidence = journal.store("ab12", {"promote": False})
+    journal.append("kept-champion", 2, "not better", {"pair": "ab12", "evidence": evidence})
+    path = tmp_path / "decisions" / "ab12.json"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match=r"ab12.json .*git checkout"):
+        journal.stored("ab12")
 
 
 def test_writers_at_once_keep_the_chain(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_append, args=(str(tmp_path), number)) for number in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    code = (
+        "import sys; from pathlib import Path; from ganops.provenance.journal import Journal\n"
+        "for _ in range(5):\n"
+        "    Journal(Path(sys.argv[1])).append('registered', int(sys.argv[2]), 'race', {})"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(number)]) for number in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert len(Journal(tmp_path).entries()) == 15

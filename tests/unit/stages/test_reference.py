@@ -113,6 +113,13 @@ def test_nothing_prepared(tmp_path: Path) -> None:
         reference(Layout(tmp_path), _config())
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"format": 1}'])
+def test_a_damaged_reference_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "reference.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"reference.json is damaged.*(dvc checkout|ganops reference)"):
+        select_reference(tmp_path)
+
+
 def test_no_reference_yet(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="ganops reference"):
         select_reference(tmp_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -18,11 +19,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, final
 
 from ganops.data.sources.base import MAX_ENCODED_BYTES, RawImage, Refusal, too_large
-from ganops.data.sources.naming import has_splits, is_hidden, label_and_split
+from ganops.data.sources.naming import has_splits, is_hidden, label_and_split, shown
+from ganops.data.sources.tar_members import tar_members
 from ganops.errors import SourceRefused
 
-_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, ValueError)
-_UNREADABLE_MEMBER = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError)
+# What the standard library is known to raise on damaged archives.
+_DAMAGED = (
+    OSError, EOFError, ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError, struct.error, zlib.error,
+    lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @final
@@ -49,8 +54,14 @@ class ZipArchive:
         self._path = path
         self.name = path.resolve().name
         with _opened(path), zipfile.ZipFile(path) as archive:
+            _refuse_overlaps(path, archive.infolist())
             self._tree = _tree(_checked_zip_names(path, archive.infolist()))
         self.expected = self._tree.count
+
+    @staticmethod
+    def recognises(path: Path) -> bool:
+        """Whether the file ends as a zip does."""
+        return zipfile.is_zipfile(path)
 
     def __iter__(self) -> Iterator[RawImage | Refusal]:
         with _opened(self._path), zipfile.ZipFile(self._path) as archive:
@@ -65,8 +76,10 @@ class ZipArchive:
         try:
             with archive.open(info) as file:
                 return _image(file, name, self._tree)
-        except _UNREADABLE_MEMBER as error:
-            return Refusal(str(name), f"damaged in the archive: {error}")
+        except NotImplementedError as error:
+            return Refusal(str(name), f"packed in a way that is not read ({error}): pack it with deflate")
+        except _DAMAGED as error:
+            return Refusal(str(name), f"damaged in the archive: {str(error) or type(error).__name__}")
 
 
 @final
@@ -76,23 +89,35 @@ class TarArchive:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.resolve().name
-        with _opened(path), _members(path) as members:
+        with _opened(path), tar_members(path) as members:
             self._tree = _tree(_checked_tar_names(path, (member for _, member in members)))
         self.expected = self._tree.count
 
+    @staticmethod
+    def recognises(path: Path) -> bool:
+        """Whether the file begins as a tar does, unpacked if it is compressed."""
+        try:
+            with tar_members(path) as members:
+                next(members, None)
+        except _DAMAGED:
+            return False
+        return True
+
     def __iter__(self) -> Iterator[RawImage | Refusal]:
-        with _opened(self._path), _members(self._path) as members:
-            for archive, member in members:
+        with _opened(self._path), tar_members(self._path) as members:
+            for unpacked, member in members:
                 name = PurePosixPath(member.name)
                 if member.isfile() and not is_hidden(name):
-                    yield self._item(archive, member, name)
+                    yield self._item(unpacked, member, name)
 
-    def _item(self, archive: tarfile.TarFile, member: tarfile.TarInfo, name: PurePosixPath) -> RawImage | Refusal:
+    def _item(self, unpacked: IO[bytes], member: tarfile.TarInfo, name: PurePosixPath) -> RawImage | Refusal:
         if member.size > MAX_ENCODED_BYTES:
             return too_large(str(name), member.size)
-        file = archive.extractfile(member)
-        assert file is not None, "isfile() members have content"
-        return _image(file, name, self._tree)
+        if member.issparse():
+            return Refusal(str(name), "a file with holes (sparse), which is not read: pack it whole")
+        unpacked.seek(member.offset_data)
+        label, split = self._tree.place(name)
+        return RawImage(unpacked.read(member.size), str(name), label, split)
 
 
 def _image(file: IO[bytes], name: PurePosixPath, tree: _Tree) -> RawImage | Refusal:
@@ -103,11 +128,23 @@ def _image(file: IO[bytes], name: PurePosixPath, tree: _Tree) -> RawImage | Refu
     return RawImage(data, str(name), label, split)
 
 
+def _refuse_overlaps(path: Path, infos: Iterable[zipfile.ZipInfo]) -> None:
+    """A zip bomb lets many members unpack the same bytes, so that a small file takes for ever."""
+    packed = sum(info.compress_size for info in infos)
+    if packed > path.stat().st_size:
+        raise SourceRefused(
+            f"{path} is refused as a whole, because its members together claim {packed} packed bytes, more than the "
+            "file has: it is damaged or made to do harm. Fetch or pack it again."
+        )
+
+
 def _checked_zip_names(path: Path, infos: Iterable[zipfile.ZipInfo]) -> Iterator[PurePosixPath]:
     for info in infos:
         _refuse_unsafe(path, info.filename, is_link=stat.S_ISLNK(info.external_attr >> 16))
         if info.flag_bits & 1:
-            raise SourceRefused(f"{path} is encrypted ('{info.filename}'). Unpack it yourself and pass the folder.")
+            raise SourceRefused(
+                f"{path} is encrypted ('{shown(info.filename)}'). Unpack it yourself and pass the folder."
+            )
         if not info.is_dir():
             yield PurePosixPath(info.filename)
 
@@ -130,7 +167,7 @@ def _refuse_unsafe(path: Path, name: str, is_link: bool) -> None:
     else:
         return
     raise SourceRefused(
-        f"{path} is refused as a whole, because its member '{name}' {problem}. Nothing was read from it: "
+        f"{path} is refused as a whole, because its member '{shown(name)}' {problem}. Nothing was read from it: "
         "look at what it is and where it came from, and pack the images again without such members."
     )
 
@@ -152,38 +189,14 @@ def _tree(names: Iterable[PurePosixPath]) -> _Tree:
 
 
 @contextmanager
-def _members(path: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
-    """Members in order, forgetting what has passed; a cut or flipped archive is found out, which `r|*` would hide."""
-    with tarfile.open(path, "r:*") as archive:
-
-        def forward() -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-            while (member := archive.next()) is not None:
-                yield archive, member
-                archive.members.clear()  # type: ignore[attr-defined]  # else memory grows with the archive
-            _check_end(archive)
-
-        yield forward()
-
-
-def _check_end(archive: tarfile.TarFile) -> None:
-    """A whole tar ends in a block of zeros, and a compressed one in a checksum."""
-    stream = archive.fileobj
-    assert stream is not None
-    stream.seek(archive.offset)
-    if len(stream.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("it has no end")
-    while stream.read(1 << 20):
-        pass
-
-
-@contextmanager
 def _opened(path: Path) -> Iterator[None]:
     try:
         yield
     except SourceRefused:
         raise
     except _DAMAGED as error:
-        raise SourceRefused(f"{path} is a truncated or damaged archive ({error}). Fetch or pack it again.") from None
+        reason = str(error) or type(error).__name__
+        raise SourceRefused(f"{path} is a truncated or damaged archive ({reason}). Fetch or pack it again.") from None
 
 
 def is_archive_name(name: str) -> bool:

@@ -12,11 +12,13 @@ from typing import final
 import numpy as np
 
 from ganops.data.pixels import encode_png
+from ganops.data.regular import require_regular
 from ganops.data.sources.base import RawImage, Refusal
 from ganops.errors import SourceRefused
 
 _PIXELS = 3 * 32 * 32
 _RECORD = 1 + _PIXELS
+_MAX_NAMES_BYTES = 64 * 1024
 
 
 @final
@@ -63,6 +65,7 @@ def _batches(folder: Path) -> list[Path]:
 
 
 def _count(path: Path) -> int:
+    require_regular(path)
     size = path.stat().st_size
     if size == 0 or size % _RECORD:
         raise SourceRefused(
@@ -74,9 +77,14 @@ def _count(path: Path) -> int:
 
 def _class_names(path: Path) -> tuple[str, ...]:
     try:
-        names = tuple(path.read_text(encoding="utf-8").split())
+        require_regular(path)
+        with path.open("rb") as file:
+            names = tuple(file.read(_MAX_NAMES_BYTES).decode().split())
     except FileNotFoundError:
         names = ()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceRefused(f"{path} cannot be read as a list of class names ({error}).") from None
+        raise SourceRefused(
+            f"{path} cannot be read as a list of class names ({error}). Mend or remove it: without it the labels "
+            "are numbers."
+        ) from None
     return names or tuple(str(number) for number in range(10))

@@ -44,7 +44,7 @@ class FashionMnist:
     def __iter__(self) -> Iterator[RawImage | Refusal]:
         for name, digest in MD5_UNCOMPRESSED.items():
             target = self._cache / f"{name}.gz"
-            if not (target.exists() and _matches(target, digest)):
+            if not (target.is_file() and _matches(target, digest)):
                 _fetch(f"{self._base_url}/{target.name}", target, digest)
         yield from IdxFolder(self._cache, name=self.name)
 

@@ -34,13 +34,14 @@ class ImageFolder:
     def _item(self, path: Path) -> RawImage | Refusal:
         relative = PurePosixPath(path.relative_to(self._root).as_posix())
         try:
-            inside = path.resolve().is_relative_to(self._root)
-        except (RuntimeError, OSError):  # links that lead to each other
+            if not path.resolve().is_relative_to(self._root):
+                return Refusal(str(relative), "a link that leaves the folder")
+            if path.is_dir():
+                return Refusal(str(relative), "a link to a folder, which is not followed")
+        except RuntimeError:  # links that lead to each other
             return Refusal(str(relative), "a link that leads nowhere")
-        if not inside:
-            return Refusal(str(relative), "a link that leaves the folder")
-        if path.is_dir():
-            return Refusal(str(relative), "a link to a folder, which is not followed")
+        except OSError as error:
+            return Refusal(str(relative), f"cannot be read: {error.strerror or error}")
         label, split = label_and_split(relative, self._splits)
         return _read(path, str(relative), label, split)
 
@@ -60,30 +61,44 @@ class SingleImage:
 
 
 def _read(path: Path, shown: str, label: str | None, split: str | None) -> RawImage | Refusal:
-    if not path.is_file():
-        return Refusal(shown, "not a regular file, or a link to nothing")
     try:
+        if not path.is_file():
+            return Refusal(shown, "not a regular file, or a link to nothing")
         size = path.stat().st_size
         if size > MAX_ENCODED_BYTES:
             return too_large(shown, size)
-        return RawImage(path.read_bytes(), shown, label, split)
+        with path.open("rb") as file:
+            return RawImage(file.read(MAX_ENCODED_BYTES), shown, label, split)
     except OSError as error:
         return Refusal(shown, f"cannot be read: {error.strerror or error}")
 
 
 def _files(folder: Path) -> Iterator[Path]:
     """All visible files below `folder`, depth first, sorted; of links to folders only the link itself."""
-    for path in _listed(folder):
-        if is_hidden(PurePosixPath(path.name)):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _files(path)
+    waiting = _visible_reversed(folder)  # no recursion: folders nest deeper than Python's stack
+    while waiting:
+        path = waiting.pop()
+        if _is_own_folder(path):
+            waiting += _visible_reversed(path)
         else:
             yield path
+
+
+def _visible_reversed(folder: Path) -> list[Path]:
+    return [path for path in reversed(_listed(folder)) if not is_hidden(PurePosixPath(path.name))]
+
+
+def _is_own_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and not path.is_symlink()
+    except OSError:  # reading it will say why
+        return False
 
 
 def _listed(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
-        raise SourceRefused(f"The folder {folder} cannot be listed: {error.strerror or error}.") from None
+        raise SourceRefused(
+            f"The folder {folder} cannot be listed: {error.strerror or error}. Mend that, or pass another folder."
+        ) from None

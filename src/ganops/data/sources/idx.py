@@ -7,6 +7,7 @@ big-endian uint32 per dimension, then the values.
 from __future__ import annotations
 
 import gzip
+import itertools
 import re
 import struct
 import zlib
@@ -19,6 +20,7 @@ from typing import IO, final
 import numpy as np
 
 from ganops.data.pixels import MAX_PIXELS, encode_png
+from ganops.data.regular import require_regular
 from ganops.data.sources.base import RawImage, Refusal
 from ganops.errors import SourceRefused
 
@@ -107,32 +109,36 @@ def _pair(images: Path, labels: Path | None, split: str | None) -> _Pair:
 
 
 def _read_pair(pair: _Pair) -> Iterator[RawImage]:
-    labels = _read_labels(pair.labels, pair.count) if pair.labels else None
     size = pair.height * pair.width
     stem = pair.images.name.removesuffix(".gz")
+    labels: Iterator[str | None] = _read_labels(pair.labels, pair.count) if pair.labels else itertools.repeat(None)
     with _opened(pair.images) as file:
         file.read(16)  # the header, read before
         for index in range(pair.count):
+            label = next(labels)
             pixels = file.read(size)
             if len(pixels) < size:
                 raise SourceRefused(
                     f"{pair.images} is truncated: it ends after {index} of {pair.count} images. Fetch it again."
                 )
             data = encode_png(np.frombuffer(pixels, np.uint8).reshape(pair.height, pair.width))
-            yield RawImage(data, f"{stem}/{index:05d}.png", str(labels[index]) if labels else None, pair.split)
+            yield RawImage(data, f"{stem}/{index:05d}.png", label, pair.split)
+        next(labels, None)
         _expect_end(file, pair.images, f"{pair.count} images")
 
 
-def _read_labels(path: Path, count: int) -> bytes:
+def _read_labels(path: Path, count: int) -> Iterator[str]:
+    """One by one, along with the images: a few packed bytes can claim any number of them."""
     with _opened(path) as file:
         file.read(8)  # the header, read before
-        labels = file.read(count)
-        if len(labels) < count:
-            raise SourceRefused(
-                f"{path} is truncated: it holds {len(labels)} labels, but its header says {count}. Fetch it again."
-            )
+        for index in range(count):
+            label = file.read(1)
+            if not label:
+                raise SourceRefused(
+                    f"{path} is truncated: it holds {index} labels, but its header says {count}. Fetch it again."
+                )
+            yield str(label[0])
         _expect_end(file, path, f"{count} labels")
-    return labels
 
 
 def _header(file: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:
@@ -156,6 +162,7 @@ def _expect_end(file: IO[bytes], path: Path, what: str) -> None:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The file's content, unpacked; what goes wrong in reading it becomes one `SourceRefused`."""
     try:
+        require_regular(path)
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             yield file  # type: ignore[misc]  # GzipFile reads like IO[bytes]
     except (OSError, EOFError, zlib.error) as error:

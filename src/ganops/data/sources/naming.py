@@ -1,11 +1,29 @@
-"""What the names of a folder or an archive say: label, split, and what is not meant for us."""
+"""What the names of a folder or an archive say: label, split, and what is not meant for us; and how they are shown."""
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+_MAX_SHOWN = 200
+
 # Images held back for choosing are held back here too: both are "test" as far as the source's split goes.
 _SPLITS = {"train": "train", "test": "test", "val": "test", "valid": "test", "validation": "test"}
+
+
+def printable(text: str) -> str:
+    """Names are whatever bytes a file system or an archive holds; what is stored is plain text.
+
+    The rest is escaped, not replaced, so that two labels never become one.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def shown(text: str) -> str:
+    """`printable`, and short enough for a message."""
+    text = printable(text)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def is_hidden(path: PurePosixPath) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import tarfile
-import zipfile
 from pathlib import Path
 
+from ganops.data.regular import require_regular
 from ganops.data.sources.archive import TarArchive, ZipArchive, is_archive_name
 from ganops.data.sources.base import Source
 from ganops.data.sources.cifar import Cifar10Folder
@@ -44,6 +43,8 @@ def open_source(spec: str) -> Source:
             return _open_file(path)
     except PermissionError as error:
         raise SourceRefused(f"{error.filename or path} may not be read by you: change its permissions.") from None
+    except OSError as error:  # a name too long, a disk that fails
+        raise UserError(f"'{spec}' cannot be looked at: {error.strerror or error}. A source is {KINDS}.") from None
     raise UserError(f"There is no file or folder '{spec}'. A source is {KINDS}.")
 
 
@@ -58,6 +59,7 @@ def _open_folder(path: Path) -> Source:
 
 
 def _open_file(path: Path) -> Source:
+    require_regular(path)
     if path.stat().st_size == 0:
         raise SourceRefused(f"{path} is empty. A source is {KINDS}.")
     if path.suffix == ".parquet":
@@ -70,8 +72,8 @@ def _open_file(path: Path) -> Source:
 
 
 def _open_archive(path: Path) -> Source:
-    if zipfile.is_zipfile(path):
-        return ZipArchive(path)
-    if tarfile.is_tarfile(path):
+    if TarArchive.recognises(path):
         return TarArchive(path)
+    if ZipArchive.recognises(path):
+        return ZipArchive(path)
     raise SourceRefused(f"{path} is named like an archive, but it is none or it is truncated. Fetch or pack it again.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
@@ -148,3 +149,156 @@ def test_an_archive_that_was_cut_is_refused_whole(tmp_path: Path, ending: str) -
     assert len(list(open_source(str(whole)))) == 40
     with pytest.raises(SourceRefused, match="truncated or damaged"):
         list(open_source(str(cut)))
+
+
+# ---------------------------------------------------------------- what is made to do harm
+
+BLOCK = 512
+
+
+def header(name: bytes, size: bytes, kind: bytes = b"0", checksum: int | None = None) -> bytes:
+    """A tar header with the 12 bytes of its size field as given."""
+    fields = name.ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + size + b"00000000000\0"
+    rest = kind + bytes(100) + b"ustar\x0000" + bytes(247)
+    total = checksum if checksum is not None else sum(fields) + sum(b" " * 8) + sum(rest)
+    return fields + b"%06o\0 " % total + rest
+
+
+def octal(size: int) -> bytes:
+    return b"%011o\0" % size
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % BLOCK)
+
+
+def member(name: bytes, data: bytes, kind: bytes = b"0") -> bytes:
+    return header(name, octal(len(data)), kind) + padded(data)
+
+
+def pax(records: dict[str, str]) -> bytes:
+    lines = b""
+    for key, value in records.items():
+        text = f" {key}={value}\n".encode()
+        length = len(text) + len(str(len(text) + len(str(len(text)))))
+        lines += str(length).encode() + text
+    return member(b"pax", lines, b"x")
+
+
+END = bytes(2 * BLOCK)
+HUGE = b"\x80" + (2**87).to_bytes(11, "big")  # base 256, as GNU tar writes large numbers
+NEGATIVE = b"\xff" * 10 + (-2048 & 0xFFFF).to_bytes(2, "big")
+GOOD = member(b"cat/good.png", b"1")
+HARMFUL = {
+    "a size of 2^87": GOOD + header(b"b.png", HUGE) + END,
+    "a negative size": GOOD + header(b"b.png", NEGATIVE) + END,
+    "a negative size in front": header(b"b.png", NEGATIVE) + GOOD + END,
+    "a long name of 2^87 bytes": GOOD + header(b"b.png", HUGE, b"L") + END,
+    "a long name of a negative number of bytes": GOOD + header(b"b.png", NEGATIVE, b"L") + END,
+    "a header of 100 MB": GOOD + header(b"b.png", octal(10**8), b"x") + bytes(10**8) + END,
+    "a size of 2^87 in pax": GOOD + pax({"size": str(2**87)}) + member(b"b.png", b"2") + END,
+    "a negative size in pax": GOOD + pax({"size": "-4096"}) + member(b"b.png", b"2") + END,
+    "a sparse map without end": GOOD
+    + pax({"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "b.png", "GNU.sparse.realsize": "9"})
+    + member(b"b.png", b"9999999\n"),
+    "a sparse map of words": GOOD + pax({"GNU.sparse.map": "one,two"}) + member(b"b.png", b"2") + END,
+    "a chain of long names": GOOD + member(b"b", b"b.png\0", b"L") * 2000 + GOOD + END,
+    "a damaged header in the middle": GOOD + header(b"b.png", octal(0), checksum=1) + GOOD + END,
+}
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+@pytest.mark.parametrize("harm", HARMFUL)
+@pytest.mark.timeout(60)
+def test_a_tar_that_lies_is_refused_and_neither_hangs_nor_breaks(tmp_path: Path, harm: str, ending: str) -> None:
+    path = tmp_path / f"x.{ending}"
+    path.write_bytes(HARMFUL[harm] if ending == "tar" else gzip.compress(HARMFUL[harm], 1))
+    with pytest.raises(SourceRefused, match=r"x\.tar"):
+        list(open_source(str(path)))
+
+
+def test_the_tars_of_these_tests_are_sound(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(GOOD + pax({"path": "dog/long.png"}) + member(b"x", b"2") + END)
+    assert list(open_source(str(tmp_path / "x.tar"))) == [
+        RawImage(b"1", "cat/good.png", "cat"),
+        RawImage(b"2", "dog/long.png", "dog"),
+    ]
+
+
+def test_a_sparse_file_is_refused_alone(tmp_path: Path) -> None:
+    sparse = pax({"GNU.sparse.map": "0,1,1000,1", "GNU.sparse.size": "1001"}) + member(b"holes.png", b"22")
+    (tmp_path / "x.tar").write_bytes(GOOD + sparse + END)
+    first, second = open_source(str(tmp_path / "x.tar"))
+    assert isinstance(first, RawImage)
+    assert isinstance(second, Refusal) and "sparse" in second.reason
+
+
+def test_a_tar_that_holds_a_zip_is_a_tar(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "inner.zip", {"inner.png": b"0"})
+    pack_tar(tmp_path / "x.tar", {"outer.png": b"1", "inner.zip": (tmp_path / "inner.zip").read_bytes()})
+    assert [name for name, _, _ in taken(tmp_path / "x.tar")] == ["outer.png", "inner.zip"]
+
+
+def test_names_of_any_characters_are_shown_as_plain_text(tmp_path: Path) -> None:
+    for name, pack in PACKERS[:2]:
+        pack(tmp_path / name, {"good.png": b"1", "../\x1b[31mevil\nname\r" + "x" * 5000: b"2"})
+        with pytest.raises(SourceRefused) as caught:
+            open_source(str(tmp_path / name))
+        assert r"../\x1b[31mevil\nname\r" in str(caught.value)
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 1000
+
+
+def patched(path: Path, *changes: tuple[bytes, int, bytes]) -> None:
+    """Overwrite bytes at an offset behind every occurrence of a signature."""
+    data = bytearray(path.read_bytes())
+    for signature, offset, value in changes:
+        start = data.find(signature)
+        assert start >= 0
+        while start >= 0:
+            data[start + offset : start + offset + len(value)] = value
+            start = data.find(signature, start + 4)
+    path.write_bytes(data)
+
+
+LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
+
+
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "x.zip", {"a.png": b"1"})
+    patched(tmp_path / "x.zip", (LOCAL, 6, b"\x01"), (CENTRAL, 8, b"\x01"))
+    with pytest.raises(SourceRefused, match=r"encrypted \('a\.png'\)\. Unpack it yourself"):
+        open_source(str(tmp_path / "x.zip"))
+
+
+def test_an_unknown_way_of_packing_is_refused_alone(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "x.zip", {"a.png": b"1"})
+    patched(tmp_path / "x.zip", (LOCAL, 8, b"\x09"), (CENTRAL, 10, b"\x09"))  # deflate64
+    (item,) = open_source(str(tmp_path / "x.zip"))
+    assert isinstance(item, Refusal) and "packed in a way that is not read" in item.reason
+
+
+def test_a_zip_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "x.zip", {"a.png": b"1"})
+    patched(tmp_path / "x.zip", (CENTRAL, 6, b"\xff"))
+    with pytest.raises(SourceRefused, match=r"x\.zip .*version"):
+        open_source(str(tmp_path / "x.zip"))
+
+
+def test_a_zip_member_that_is_larger_than_it_says_is_refused_alone(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "x.zip", {"a.png": bytes(10**6)})
+    said = (10).to_bytes(4, "little")
+    patched(tmp_path / "x.zip", (LOCAL, 22, said), (CENTRAL, 24, said))
+    (item,) = open_source(str(tmp_path / "x.zip"))
+    assert isinstance(item, Refusal) and "damaged in the archive" in item.reason
+
+
+def test_members_that_share_their_bytes_refuse_all_of_it(tmp_path: Path) -> None:
+    """As zip bombs are made: every entry of the table points at the same packed bytes."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.png", os.urandom(10_000))
+        first = file.infolist()[0]
+        for _ in range(20):
+            file.filelist.append(first)
+    with pytest.raises(SourceRefused, match="more than the file has"):
+        open_source(str(path))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,17 @@ def test_label_without_a_name_is_refused(folder: Path) -> None:
     (folder / "test_batch.bin").write_bytes(records([200], 1)[0])
     with pytest.raises(SourceRefused, match="image 0 the label 200, but there are 3 classes"):
         list(open_source(str(folder)))
+
+
+@pytest.mark.parametrize("name", ["data_batch_1.bin", "test_batch.bin", "batches.meta.txt"])
+def test_a_pipe_is_not_waited_for(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(SourceRefused, match=rf"{name} is a named pipe"):
+        open_source(str(folder))
+
+
+def test_names_that_are_no_text_are_refused(folder: Path) -> None:
+    (folder / "batches.meta.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(SourceRefused, match=r"batches\.meta\.txt cannot be read as a list of class names"):
+        open_source(str(folder))

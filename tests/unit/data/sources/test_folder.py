@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import inspect
 import os
+import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +104,61 @@ def test_a_folder_of_empty_folders_is_refused(tmp_path: Path, layout: Layout) ->
     (tmp_path / "classes" / "cat").mkdir(parents=True)
     with pytest.raises(SourceRefused, match="holds no images"):
         add(layout, open_source(str(tmp_path / "classes")))
+
+
+def test_folders_nest_deeper_than_pythons_stack(tmp_path: Path, picture: Callable[..., bytes]) -> None:
+    put(tmp_path / "cat" / "/".join("d" * 300) / "x.png", picture())
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 200)  # a tree of 1000 levels would do, but nothing clears it away
+    try:
+        assert [label for _, label, _ in taken(tmp_path)] == ["cat"]
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_a_file_that_is_gone_when_it_is_read_is_refused_alone(tmp_path: Path, picture: Callable[..., bytes]) -> None:
+    put(tmp_path / "a.png", picture())
+    put(tmp_path / "b.png", picture())
+    items = iter(open_source(str(tmp_path)))
+    assert isinstance(next(items), RawImage)
+    (tmp_path / "b.png").unlink()
+    second = next(items)
+    assert isinstance(second, Refusal) and second.path == "b.png"
+
+
+def test_a_file_that_cannot_be_read_is_refused_alone(tmp_path: Path, picture: Callable[..., bytes]) -> None:
+    put(tmp_path / "a.png", picture())
+    source = open_source(str(tmp_path))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "stat", _denied)
+        (item,) = source
+    assert item == Refusal("a.png", "cannot be read: Permission denied")
+
+
+def _denied(self: Path, **_: object) -> os.stat_result:
+    raise PermissionError(13, "Permission denied", str(self))
+
+
+def test_names_of_any_bytes_are_told_apart(tmp_path: Path, layout: Layout, picture: Callable[..., bytes]) -> None:
+    for number, name in enumerate((b"caf\xe8", b"caf\xe9", "café".encode())):
+        put(Path(os.fsdecode(bytes(tmp_path / "all\udcff") + b"/" + name + b"/1.png")), picture(number))
+    report = add(layout, open_source(str(tmp_path / "all\udcff")))
+    assert report.source == r"all\udcff"
+    assert set(report.labels) == {r"caf\udce8", r"caf\udce9", "café"}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: bind(path)])
+def test_only_a_regular_file_is_a_source(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "x.png")
+    with pytest.raises(SourceRefused, match=r"x\.png is a (named pipe|device|socket), where a regular file"):
+        open_source(str(tmp_path / "x.png"))
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+
+
+def test_a_name_too_long_is_wrong_use() -> None:
+    with pytest.raises(UserError, match="File name too long"):
+        open_source("a" * 5000)

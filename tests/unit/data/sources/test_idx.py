@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import os
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +106,46 @@ def test_the_real_fashion_mnist() -> None:
     first = next(iter(source))
     assert source.expected == 70_000
     assert isinstance(first, RawImage) and (first.label, first.split) == ("9", "train")
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a device"])
+def test_only_regular_files_are_opened(folder: Path, name: str, kind: str) -> None:
+    (folder / name).unlink()
+    if kind == "a named pipe":
+        os.mkfifo(folder / name)
+    elif kind == "a folder":
+        (folder / name).mkdir()
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(SourceRefused, match=f"{name} is {kind}, where a regular file is expected"):
+        open_source(str(folder))
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
+    (folder / "t10k-images-idx3-ubyte").unlink()
+    (folder / "t10k-images-idx3-ubyte").symlink_to("/proc/self/mem")  # regular, and even root reads no byte of it
+    with pytest.raises(SourceRefused, match=r"t10k-images-idx3-ubyte .*Input/output error"):
+        open_source(str(folder))
+
+
+def test_labels_that_break_off_are_named_and_not_the_images(folder: Path) -> None:
+    path = folder / "train-labels-idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(SourceRefused, match=r"train-labels-idx1-ubyte\.gz is truncated"):
+        list(open_source(str(folder)))
+
+
+def test_a_claim_of_four_billion_labels_takes_no_memory(folder: Path, pixels: np.ndarray) -> None:
+    for name, head in (("images-idx3", (0, 0, 8, 3)), ("labels-idx1", (0, 0, 8, 1))):
+        sides = (1, 1) if "images" in name else ()
+        header = struct.pack(f">4B{1 + len(sides)}I", *head, 2**32 - 1, *sides)
+        (folder / f"t10k-{name}-ubyte").unlink()
+        (folder / f"t10k-{name}-ubyte.gz").write_bytes(gzip.compress(header + bytes(10**8), 1))
+    tracemalloc.start()
+    try:
+        items = itertools.islice(open_source(str(folder)), 3, 6)
+        assert [item.label for item in items if isinstance(item, RawImage)] == ["0"] * 3
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    finally:
+        tracemalloc.stop()

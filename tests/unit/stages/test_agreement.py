@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from ganops.errors import DamagedFile
+from ganops.ports import ModelVersion
+from ganops.provenance.journal import Journal
+from ganops.stages.agreement import require_agreement
+
+
+def version(number: int, sha256: str = "a", tags: Mapping[str, str] | None = None) -> ModelVersion:
+    return ModelVersion("generator", number, sha256, "Staging", (), tags or {}, "run")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(tmp_path / "journal")
+    journal.append("registered", 1, "best", {"model": "generator", "snapshot": "a"})
+    journal.append("promoted", 1, "first", {"model": "generator"})
+    journal.append("registered", 2, "best", {"model": "generator", "snapshot": "b"})
+    return journal
+
+
+ONE, TWO = version(1, "a", {"ganops.decision": "promoted"}), version(2, "b")
+
+
+def refused(journal: Journal, *versions: ModelVersion) -> str:
+    with pytest.raises(DamagedFile) as raised:
+        require_agreement(journal, versions, "generator", "/w/mlflow.db")
+    assert str(journal.path) in str(raised.value) and "/w/mlflow.db" in str(raised.value)
+    return str(raised.value)
+
+
+def test_what_a_run_leaves_agrees_wherever_it_was_killed(journal: Journal) -> None:
+    require_agreement(journal, (TWO, ONE), "generator", "")
+    require_agreement(journal, (version(3, "c"), TWO, ONE), "generator", "")  # registered, not entered yet
+    journal.append("kept-champion", 2, "not better", {"model": "generator"})
+    require_agreement(journal, (TWO, ONE), "generator", "")  # entered, not tagged yet
+    require_agreement(Journal(journal.folder / "none"), (), "generator", "")
+
+
+def test_a_registry_that_was_lost_or_replaced_is_noticed(journal: Journal) -> None:
+    assert "version 1 of the model generator was promoted" in refused(journal)
+    assert "version 2 of the model generator was registered" in refused(journal, ONE)
+    assert "version 2" in refused(journal, version(2, "another"), ONE)
+
+
+def test_old_versions_may_be_deleted(journal: Journal) -> None:
+    journal.append("promoted", 2, "better", {"model": "generator"})
+    require_agreement(journal, (TWO,), "generator", "")
+
+
+def test_a_journal_whose_end_was_cut_off_is_noticed(journal: Journal) -> None:
+    path = journal.folder / "journal.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:1]))
+    assert "version 1 of the model generator was decided on (promoted)" in refused(journal, TWO, ONE)
+    path.unlink()
+    assert "git checkout journal" in refused(journal, TWO, ONE)
+
+
+def test_another_model_has_a_history_of_its_own(journal: Journal) -> None:
+    require_agreement(journal, (), "another", "")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganops import cli
+
+
+def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["ganops", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert ended.value.code == 2 and said.out == ""
+    assert said.err.startswith("error: ") and said.err.count("\n") == 1, said.err
+    return said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("rum", "No such command 'rum'. Did you mean 'run'? `ganops --help`"),
+        ("frobnicate", "Commands are init, demo,"),
+        ("data ad x", "Did you mean 'add'? `ganops data --help`"),
+        ("run --wen always", "No such option: --wen. Did you mean '--when'? `ganops run --help`"),
+        ("--nope", "No such option: --nope. `ganops --help`"),
+        ("train", "Missing argument 'candidate'. `ganops train --help`"),
+        ("status extra", "unexpected extra argument"),
+        ("run --when never", "'--when': 'never' is not one of 'changed', 'always'. `ganops run --help`"),
+        ("sample -n 0", "greater than or equal to 1"),
+        ("sample -n -3", "greater than or equal to 1"),
+        ("sample -n 1000000000", "less than or equal to 10000"),
+        ("sample -n many", "'-n'"),
+        ("sample -n", "requires an argument"),
+        (f"sample --seed {2**64}", "less than or equal to 9223372036854775807"),
+        ("run --seed -1", "greater than or equal to 0"),
+        ("sample -o missing/folder/grid.png", "there is no folder missing/folder"),
+        ("sample -o /", "/ is a folder"),
+        ("data show -o missing/folder/sheet.png", "there is no folder missing/folder"),
+    ],
+)
+def test_wrong_use_is_one_paragraph_that_names_the_nearest_right_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str, said: str
+) -> None:
+    assert said in refused(capsys, monkeypatch, arguments)
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("--version", 0), ("run --help", 0), ("", 2), ("data", 2)])
+def test_help_is_no_mistake(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str, code: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ganops", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert ended.value.code == code and "error" not in said.out + said.err and "anops" in said.out + said.err
+
+
+def test_ctrl_c_says_that_it_can_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ganops.commands.status", interrupted)
+    monkeypatch.setattr(sys, "argv", ["ganops", "status"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130 and "stopped: " in capsys.readouterr().err
