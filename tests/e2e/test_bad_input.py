@@ -128,7 +128,7 @@ def test_a_misspelt_key_and_an_impossible_value(new_workspace: Shell) -> None:
     assert "unknown key 'train.batchsize', did you mean 'batch_size'?" in said
     params.write_text(text.replace("batch_size: 64", "batch_size: -1"))
     said = refused(new_workspace, "status", code=2)
-    assert "'train.batch_size' is -1" in said and "greater than or equal to 2" in said
+    assert "'train.batch_size' is -1" in said and "greater than or equal to 1" in said
 
 
 def test_an_unknown_candidate(new_workspace: Shell) -> None:
