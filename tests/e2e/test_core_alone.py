@@ -15,7 +15,11 @@ from packaging.requirements import Requirement
 CORE = ("numpy", "pillow", "pyarrow", "pydantic", "safetensors", "torch")
 OF_TORCH_ALONE = {"jinja2", "markupsafe"}
 """Torch asks for them, for its compiler; GanOps writes its pages with them, so the core has to do without."""
-ABSENT = ("prefect", "mlflow", "dvc", "great_expectations", "jinja2", "rich", "typer", "ruamel.yaml", "scipy", "sklearn")
+ABSENT = (
+    *("prefect", "mlflow", "dvc", "great_expectations"),
+    *("jinja2", "rich", "ruamel.yaml", "typer"),
+    *("scipy", "sklearn"),
+)
 SCRIPT = Path(__file__).with_name("core_alone.py")
 
 
