@@ -239,6 +239,8 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=1, le=8192)] = 64
     micro_batch: PositiveInt | None = None
     """Images at a time whose gradients are summed up to a batch's; null is the whole batch."""
+    resident: Literal["auto", True, False] = "auto"
+    """Whether the training images are copied to the device, or read as they are needed; see `training.images`."""
     evaluate_every_kimg: PositiveFloat = 50.0
     evaluate_images: Annotated[int, Field(ge=100)] = 2000
     checkpoint_every_kimg: PositiveFloat = 25.0

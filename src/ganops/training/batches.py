@@ -17,15 +17,16 @@ class ShuffledBatches:
 
     def __init__(self, num_images: int, batch_size: int, seed: int) -> None:
         assert 0 < batch_size <= num_images
-        self._num_images, self._batch_size, self._seed = num_images, batch_size, seed
+        self.batch_size = batch_size
+        self._num_images, self._seed = num_images, seed
         self._orders: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
     def at(self, images_seen: int) -> Tensor:
         """Indices of the batch that starts after `images_seen` images: int64 (batch_size,)."""
         epoch, first = divmod(images_seen, self._num_images)
-        chosen = self._order(epoch)[first : first + self._batch_size]
-        if len(chosen) < self._batch_size:
-            chosen = np.concatenate((chosen, self._order(epoch + 1)[: self._batch_size - len(chosen)]))
+        chosen = self._order(epoch)[first : first + self.batch_size]
+        if len(chosen) < self.batch_size:
+            chosen = np.concatenate((chosen, self._order(epoch + 1)[: self.batch_size - len(chosen)]))
         return torch.from_numpy(chosen)
 
     def _order(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from ganops.models.latents import class_labels
 from ganops.training.augment import Augmentation, drawn
 from ganops.training.batches import ShuffledBatches
 from ganops.training.draws import FAKE_STREAM, LATENT_STREAM, REAL_STREAM, SHARE_STREAM, uniforms
+from ganops.training.images import Images, training_images
 from ganops.training.noise import instance_noise
 
 
@@ -65,11 +66,11 @@ class Batch:
 
 @final
 class Inputs:
-    """The batches of one training, from a data set that lies on the device as uint8."""
+    """The batches of one training, made on the device from uint8 images; where those lie is `images`' business."""
 
     def __init__(
         self,
-        images_u8: np.ndarray[Any, np.dtype[np.uint8]],
+        images_u8: Images,
         labels: np.ndarray[Any, np.dtype[np.int64]] | None,
         spec: ModelSpec,
         candidate: CandidateConfig,
@@ -77,20 +78,24 @@ class Inputs:
         seed: int,
         total: int,
         device: torch.device,
+        resident: Literal["auto"] | bool = "auto",
     ) -> None:
-        """labels: int64 (N,), read only when the spec has classes; total: images shown by the end."""
+        """labels: int64 (N,), read only when the spec has classes; total: images shown by the end.
+
+        Raises:
+            ConfigError: `resident` is true, and the images do not fit on the device.
+        """
         assert not spec.class_shares or labels is not None
-        self._images_u8 = torch.from_numpy(np.array(images_u8)).to(device)  # a copy: a memory map is read-only
-        self._labels = torch.from_numpy(np.array(labels)).to(device) if spec.class_shares else None
         self._order = ShuffledBatches(len(images_u8), batch_size, seed)
+        self._images = training_images(images_u8, self._order, device, resident)
+        self._labels = torch.from_numpy(np.array(labels)).to(device) if spec.class_shares else None
         self._spec, self._candidate, self._seed, self._total = spec, candidate, seed, total
         self._count, self._device = batch_size, device
 
     def at(self, images_seen: int) -> Batch:
         """The batch that comes after `images_seen` images."""
         seed, count, device = self._seed, self._count, self._device
-        chosen = self._order.at(images_seen).to(device)
-        real = (self._images_u8[chosen].float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
+        real = (self._images.at(images_seen).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
         augmentation = self._augmentation(REAL_STREAM, images_seen)
         real = real if augmentation is None else augmentation.of(real)
         noise = instance_noise(self._candidate, seed, images_seen, self._total, real)
@@ -98,7 +103,7 @@ class Inputs:
         return Batch(
             real if noise is None else real + noise[0],
             z,
-            None if self._labels is None else self._labels[chosen],
+            None if self._labels is None else self._labels[self._order.at(images_seen).to(device)],
             self._labels_of_z(images_seen),
             self._augmentation(FAKE_STREAM, images_seen),
             None if noise is None else noise[1],

@@ -96,7 +96,7 @@ def train(
 
     step_images = config.batch_size * candidate.discriminator_steps
     total = math.ceil(candidate.kimg * 1000 / step_images) * step_images
-    inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device)
+    inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device, config.resident)
     log = Log(observer, progress, total, step_images, state, notes)
     scale = lr_scale(state.lines, config.guard)
 

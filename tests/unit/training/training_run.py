@@ -35,7 +35,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "penalty": "gp",
         "gamma": 10.0,
         "spectral_norm": True,
-        "augment": ["color", "translation", "cutout"],
+        "augment": ("color", "translation", "cutout"),
         "optimizer": "adamw",
         "weight_decay": 0.01,
         "conditional": True,
