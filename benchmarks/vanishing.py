@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ganops.config import CandidateConfig, TrainConfig
-from ganops.models import Generator, ModelSpec
+from ganops.models import Generator, family_spec
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.guard import Evaluation
 from ganops.training.loop import train
@@ -84,7 +84,7 @@ def _trained(
     def score(generator: Generator) -> Evaluation:  # noqa: ARG001 - nothing is chosen here
         return Evaluation(0.0, 1.0)
 
-    spec = ModelSpec(candidate.family, (1, 8, 8), candidate.z_dim, candidate.width)
+    spec = family_spec(candidate.family, (1, 8, 8), candidate.width, candidate.z_dim)
     observer = _Lines()
     with tempfile.TemporaryDirectory() as folder:
         train(images_u8, spec, candidate, config, seed, score, CheckpointStore(Path(folder)), observer)

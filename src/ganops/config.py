@@ -293,9 +293,10 @@ class CandidateConfig(Section):
     mixed_batch: bool = False
     """Whether the discriminator is shown one batch, half real and half generated, in place of one of each."""
     burn_in: BurnInConfig = BurnInConfig()
-    z_dim: Annotated[int, Field(ge=2, le=1024)] = 64
-    width: Annotated[int, Field(ge=4, le=1024)] = 32
-    """Channels of the finest feature maps; coarser ones have up to eight times as many."""
+    z_dim: Annotated[int, Field(ge=2, le=1024)] | None = None
+    """Length of the latent vector; null: as the family's source has it."""
+    width: Annotated[int, Field(ge=4, le=1024)] | None = None
+    """Channels that all numbers of the family's layers are proportional to; null: as its source has them."""
     ema_half_life_kimg: NonNegativeFloat = 10.0
     instance_noise: NonNegativeFloat = 0.0
     """Deviation of the noise that blurs what the discriminator sees, falling to 0 at the end; images span 2."""

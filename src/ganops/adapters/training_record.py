@@ -14,6 +14,7 @@ from typing import Any, Self, final
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
 from ganops.adapters.stats_follower import StatsFollower
 from ganops.files import read_json
+from ganops.models.families import family_spec
 from ganops.models.snapshot import load_snapshot
 from ganops.ports import Tracker
 from ganops.workspace import Workspace
@@ -100,13 +101,17 @@ class TrainingRecord:
 
     def _begin(self, candidate: str, parent: ParentRun | None) -> str:
         config = self.workspace.config
+        chosen = config.candidate(candidate)
+        dataset = read_json(self.workspace.layout.prepared / "dataset.json")
+        spec = family_spec(chosen.family, tuple(dataset["image_shape"]), chosen.width, chosen.z_dim)
         parameters = {
             "candidate": candidate,
             "seed": config.seed,
-            **config.candidate(candidate).model_dump(mode="json"),
+            **chosen.model_dump(mode="json"),
+            "width": spec.width,
+            "z_dim": spec.z_dim,
             **{f"train.{key}": value for key, value in config.train.model_dump(mode="json").items()},
         }
-        dataset = read_json(self.workspace.layout.prepared / "dataset.json")
         digest = str(dataset["sha256"]["train"])
         tags = {"ganops.candidate": candidate, "ganops.data.dvc_md5": self.data_version, "ganops.data.sha256": digest}
         run = self.tracker.start(candidate, parent.begun() if parent else None, parameters, tags)

@@ -17,7 +17,7 @@ import torch
 
 from ganops.bench.contestants import Contestant, Engine, Images, PaperStep, PlainLoop
 from ganops.config import CandidateConfig
-from ganops.models import Generator, ModelSpec
+from ganops.models import Generator, family_spec
 from ganops.progress import Progress, silent
 from ganops.training.allocator import keep_pages
 from ganops.training.precision import resolve_precision
@@ -167,7 +167,7 @@ def _measured(
 ) -> Row:
     channels, height, width = images_u8.shape[1:]
     candidate = match.candidate
-    spec = ModelSpec(candidate.family, (channels, height, width), candidate.z_dim, candidate.width)
+    spec = family_spec(candidate.family, (channels, height, width), candidate.width, candidate.z_dim)
     engine = Engine(images_u8, spec, candidate, BATCH_SIZE, precision, device, 0)
     reference = match.reference(images_u8, spec, candidate, BATCH_SIZE, device, 0)
     (speed, peak), (reference_speed, reference_peak) = _in_turns((engine, reference), turns, seconds, device)

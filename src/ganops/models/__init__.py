@@ -4,7 +4,7 @@ This package needs torch, numpy, safetensors and, of ganops, only `errors` and `
 it is what travels to the machine that serves a model.
 """
 
-from ganops.models.families import FAMILIES, default_spec
+from ganops.models.families import FAMILIES, family_spec
 from ganops.models.family import Family
 from ganops.models.latents import class_labels, latents
 from ganops.models.networks import Discriminator, Generator, build_discriminator, build_generator
@@ -22,7 +22,7 @@ __all__ = [
     "build_discriminator",
     "build_generator",
     "class_labels",
-    "default_spec",
+    "family_spec",
     "generate",
     "latents",
     "load_snapshot",

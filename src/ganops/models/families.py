@@ -19,8 +19,19 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def default_spec(name: str, image_shape: tuple[int, int, int]) -> ModelSpec:
-    """The family `name` at its default width and length of z."""
+def family_spec(
+    name: str,
+    image_shape: tuple[int, int, int],
+    width: int | None = None,
+    z_dim: int | None = None,
+    class_shares: tuple[float, ...] = (),
+    spectral_norm: bool = False,
+) -> ModelSpec:
+    """The family `name` at images (C, H, W); width and z_dim are its defaults where they are None.
+
+    Where the noise is an image, z_dim is H·W, whatever was asked for.
+    """
     family = FAMILIES[name]
-    _, height, width = image_shape
-    return ModelSpec(name, image_shape, family.default_z_dim or height * width, family.default_width)
+    _, height, across = image_shape
+    length = height * across if family.default_z_dim is None else z_dim or family.default_z_dim
+    return ModelSpec(name, image_shape, length, width or family.default_width, class_shares, spectral_norm)

@@ -8,7 +8,7 @@ from typing import Any, final
 from rich.console import Console
 from rich.table import Table
 
-from ganops.models import FAMILIES, Family, ModelSpec, default_spec
+from ganops.models import FAMILIES, Family, ModelSpec, family_spec
 from ganops.models.cost import Cost, ModelCost, model_cost
 from ganops.models.spec import LARGEST_SIDE, SMALLEST_SIDE
 
@@ -73,7 +73,7 @@ def print_families(console: Console, image_shape: tuple[int, int, int], rows: li
 def _row(name: str, family: Family, image_shape: tuple[int, int, int]) -> FamilyRow:
     if refusal := family.refusal(image_shape):
         return FamilyRow(name, family, None, None, refusal)
-    spec = default_spec(name, image_shape)
+    spec = family_spec(name, image_shape)
     return FamilyRow(name, family, spec, model_cost(spec), None)
 
 

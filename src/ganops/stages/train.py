@@ -20,7 +20,7 @@ from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
 from ganops.files import read_json, write_bytes
 from ganops.layout import Layout
-from ganops.models import FAMILIES, Generator, ModelSpec, generate, save_snapshot
+from ganops.models import FAMILIES, Generator, ModelSpec, family_spec, generate, save_snapshot
 from ganops.progress import Progress, silent
 from ganops.reports.grid import write_grid
 from ganops.training.checkpoint import CheckpointStore, checkpoint_key
@@ -84,7 +84,7 @@ def train(
     _refuse_batch(config, candidate, len(inputs.images_u8))
     spec = _spec(chosen, candidate, inputs)
     inputs_of_training = {
-        "candidate": chosen.model_dump(mode="json"),
+        "candidate": chosen.model_dump(mode="json") | {"width": spec.width, "z_dim": spec.z_dim},
         "train": config.train.model_dump(mode="json"),
         "seed": config.seed,
         "data_sha256": inputs.dataset["sha256"]["train"],
@@ -142,11 +142,11 @@ def _spec(candidate: CandidateConfig, name: str, inputs: _Inputs) -> ModelSpec:
             f"Candidate '{name}' in params.yaml has family {candidate.family}, which cannot make {channels}-channel "
             f"images of {height}x{width}: {refusal}. Choose another family, or set data.image_size."
         )
-    return ModelSpec(
+    return family_spec(
         candidate.family,
         (channels, height, width),
-        height * width if family.noise_image else candidate.z_dim,
         candidate.width,
+        candidate.z_dim,
         _class_shares(name, inputs) if candidate.conditional else (),
         candidate.spectral_norm,
     )

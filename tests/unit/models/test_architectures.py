@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ganops.models import Discriminator, Generator, default_spec
+from ganops.models import Discriminator, Generator, family_spec
 
 
 def layers_of(family: str, shape: tuple[int, int, int], *kinds: type[nn.Module]) -> tuple[list[nn.Module], ...]:
     """The layers of these kinds in the generator and the discriminator, without memory behind them."""
     with torch.device("meta"):
-        spec = default_spec(family, shape)
+        spec = family_spec(family, shape)
         networks = Generator(spec), Discriminator(spec)
     return tuple([layer for layer in network.modules() if isinstance(layer, kinds)] for network in networks)
 

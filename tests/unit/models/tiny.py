@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ganops.models import FAMILIES, ModelSpec, default_spec
+from ganops.models import FAMILIES, ModelSpec, family_spec
 
 Shape = tuple[int, int, int]
 SHARES = (0.5, 0.2, 0.3)
@@ -14,4 +14,4 @@ PENALISED = [name for name, family in FAMILIES.items() if not family.batch_norm]
 
 def tiny_spec(family: str, shape: Shape, **changes: Any) -> ModelSpec:
     z_dim = {} if FAMILIES[family].noise_image else {"z_dim": 5}
-    return replace(default_spec(family, shape), width=4, **z_dim, **changes)
+    return replace(family_spec(family, shape), width=4, **z_dim, **changes)

@@ -104,6 +104,18 @@ def test_the_snapshot_depends_on_no_clock(layout: Layout) -> None:
     assert train(layout, config_with(), "a", "other code").snapshot_sha256 not in digests
 
 
+@pytest.mark.parametrize(("family", "z_dim"), [("dcgan", 100), ("conv_flat", 64)])
+def test_width_and_z_that_are_left_open_are_the_family_s(layout: Layout, family: str, z_dim: int) -> None:
+    """As if they had been written out: the resolved numbers are in the snapshot and in the checkpoint's key."""
+    keys = {"family": family, "kimg": 0.02, "width": None, "z_dim": None}
+    left_open = train(layout, config_with(keys), "a", "code")
+    snapshot = load_snapshot(layout.snapshot("a"))
+    assert (snapshot.spec.width, snapshot.spec.z_dim) == (FAMILIES[family].default_width, z_dim)
+    assert (snapshot.info["candidate"]["width"], snapshot.info["candidate"]["z_dim"]) == (64, z_dim)
+    written_out = train(layout, config_with(keys | {"width": 64, "z_dim": z_dim}), "a", "code")
+    assert written_out.snapshot_sha256 == left_open.snapshot_sha256
+
+
 def test_a_failure_leaves_the_earlier_snapshot(layout: Layout) -> None:
     train(layout, config_with(), "a", "code")
     layout.candidate("a").rename(layout.candidate("b"))

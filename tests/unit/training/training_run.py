@@ -12,7 +12,7 @@ import torch
 
 from ganops.config import CandidateConfig, TrainConfig
 from ganops.files import sha256_bytes
-from ganops.models import FAMILIES, Generator, ModelSpec, latents
+from ganops.models import Generator, ModelSpec, family_spec, latents
 from ganops.progress import Progress, silent
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.guard import Evaluation
@@ -79,8 +79,7 @@ def candidate_of(recipe: str, **keys: Any) -> CandidateConfig:
 
 def spec_of(candidate: CandidateConfig, shape: tuple[int, int, int] = SHAPE) -> ModelSpec:
     shares = (0.25, 0.25, 0.5) if candidate.conditional else ()
-    z_dim = shape[1] * shape[2] if FAMILIES[candidate.family].noise_image else candidate.z_dim
-    return ModelSpec(candidate.family, shape, z_dim, candidate.width, shares, candidate.spectral_norm)
+    return family_spec(candidate.family, shape, candidate.width, candidate.z_dim, shares, candidate.spectral_norm)
 
 
 def run(
