@@ -224,15 +224,21 @@ def sample(
     context: typer.Context,
     stage: Annotated[str, typer.Option(help="The registry stage to take the model from.")] = "Production",
     version: Annotated[int | None, typer.Option(help="A version instead of a stage.")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many images.")] = 64,
+    count: Annotated[
+        int | None,
+        typer.Option("-n", min=1, max=10_000, help="How many images; by default 64, or nearly, equally of each class."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the latents.")] = 0,
+    label: Annotated[
+        str | None, typer.Option(help="Of one class alone, by name or number; else a row for each class there is.")
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the grid goes (PNG).")] = Path("grid.png"),
     json: JsonFlag = False,
 ) -> None:
     """A grid of images from a registered model."""
     from ganops import commands
 
-    commands.sample(context.obj, stage, version, count, seed, output, json)
+    commands.sample(context.obj, stage, version, count, seed, label, output, json)
 
 
 def main() -> None:

@@ -363,25 +363,33 @@ def history(start: Path, json: bool) -> None:
     print_rows(results_console(), events, "History, oldest first", "Nothing has happened yet. `ganops run` begins.")
 
 
-def sample(start: Path, stage: str, version: int | None, count: int, seed: int, output: Path, json: bool) -> None:
-    import numpy as np
-
-    from ganops.models.sampling import generate
-    from ganops.reports.grid import write_grid
+def sample(
+    start: Path,
+    stage: str,
+    version: int | None,
+    count: int | None,
+    seed: int,
+    label: str | None,
+    output: Path,
+    json: bool,
+) -> None:
     from ganops.stages.registered import registered_snapshot
+    from ganops.stages.sample import write_sample
 
     _require_place(output)
     app = bootstrap.open_app(start)
     chosen = _chosen(app, stage, version)
     with registered_snapshot(app.registry, chosen) as (_, snapshot):
-        images_u8 = np.concatenate([batch.numpy() for batch in generate(snapshot.generator, count, seed)])
-    with _writing(output):
-        write_grid(output, images_u8)
+        number = None if label is None else snapshot.label_of(label)
+        with _writing(output):
+            count = write_sample(output, snapshot, seed, count, number)
+    name = None if number is None else snapshot.classes[number]
     if json:
-        where = str(output.resolve())
-        _print_json({"version": chosen.version, "stage": chosen.stage, "n": count, "seed": seed, "output": where})
+        facts = {"version": chosen.version, "stage": chosen.stage, "n": count, "seed": seed, "label": number}
+        _print_json({**facts, "class": name, "output": str(output.resolve())})
     else:
-        _say(f"Wrote {count} images of version {chosen.version} ({chosen.stage}), seed {seed}, to {output}")
+        what = f"{count} images" if name is None else f"{count} images of class {name}"
+        _say(f"Wrote {what} of version {chosen.version} ({chosen.stage}), seed {seed}, to {output}")
 
 
 def _chosen(app: App, stage: str, version: int | None) -> ModelVersion:

@@ -4,8 +4,8 @@ MLflow copies this file and the few `ganops` modules it needs beside the weights
 needs torch, numpy, pillow and safetensors, and GanOps itself is not installed there.
 
 A request row holds `n` and `seed` (n images of that seed, as `ganops sample` makes them), or one
-latent vector `z`; a conditional model takes `label`, too, for images of one class alone. Each image
-comes back as a row: `png` (base64), `index`, `seed`.
+latent vector `z`; a conditional model takes `label`, the name or number of a class, too, for images of
+that class alone. Each image comes back as a row: `png` (base64), `index`, `seed`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from ganops.errors import UserError
 from ganops.models.latents import latents
 from ganops.models.sampling import images_of, labels_for
 from ganops.models.snapshot import Snapshot, load_snapshot
@@ -53,13 +54,18 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
                     f"n is {count} and seed is {seed}: n has to be 1 to {MAX_IMAGES}, and seed at least 0."
                 )
             z = latents(seed, count, z_dim)
-        if (label := request.get("label")) is not None and not 0 <= label < spec.num_classes:
-            raise mlflow.MlflowException.invalid_parameter_value(
-                f"label is {label}, and this model has {spec.num_classes} classes, counted from 0."
-            )
-        labels = labels_for(spec, max(seed, 0), len(z), label=None if label is None else int(label))
+        labels = labels_for(spec, max(seed, 0), len(z), label=self._label(request.get("label")))
         for index, image in enumerate(images_of(self.snapshot.generator, z, labels).numpy()):
             yield {"index": index, "seed": seed, "png": _png(image)}
+
+    def _label(self, asked: Any) -> int | None:
+        """A class's name or number; pandas makes floats of a column of numbers that has gaps."""
+        if asked is None:
+            return None
+        try:
+            return self.snapshot.label_of(str(int(asked) if isinstance(asked, float) and asked.is_integer() else asked))
+        except UserError as error:
+            raise mlflow.MlflowException.invalid_parameter_value(f"label is {asked}: {error}") from None
 
 
 def _requests(model_input: Any) -> list[dict[str, Any]]:

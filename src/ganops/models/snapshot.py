@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ganops.errors import SnapshotError
+from ganops.errors import SnapshotError, UnknownName, UserError
 from ganops.files import replace_directory, sha256_bytes, write_bytes, write_json
 from ganops.models.families import FAMILIES
 from ganops.models.networks import Generator
@@ -45,6 +46,34 @@ class Snapshot:
     info: Mapping[str, Any]
     sha256: str
     generator_sha256: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order of their labels; their numbers where there are no names."""
+        numbers = tuple(map(str, range(self.spec.num_classes)))
+        names = tuple(map(str, self.info.get("classes", ())))
+        return names if len(names) == len(numbers) else numbers
+
+    def label_of(self, name_or_number: str) -> int:
+        """The label of a class by its name or, where no class has that name, by its number from 0.
+
+        Raises:
+            UserError: the generator knows no classes.
+            UnknownName: it does not know this one, or has seen no image of it; names the nearest that it knows.
+        """
+        if not self.classes:
+            raise UserError(
+                f"There is no class '{name_or_number}' to choose: this generator was trained without classes. Leave "
+                "the label out, or train a candidate with conditional: true."
+            )
+        known = {name: label for label, name in enumerate(self.classes) if self.spec.class_shares[label] > 0}
+        numbers = {str(label): label for label in known.values()}
+        if (label := (numbers | known).get(name_or_number)) is not None:
+            return label
+        near = difflib.get_close_matches(name_or_number, known, n=1)
+        meant = f", did you mean '{near[0]}'?" if near else "."
+        there = _listed([f"{name} ({label})" for name, label in known.items()])
+        raise UnknownName(f"This generator knows no class '{name_or_number}'{meant} Its classes are {there}.")
 
 
 def save_snapshot(
@@ -128,6 +157,10 @@ def _read(directory: Path, name: str) -> bytes:
         return (directory / name).read_bytes()
     except OSError as error:
         raise SnapshotError(f"The snapshot in {directory} lacks {name} ({error.strerror}).") from None
+
+
+def _listed(names: list[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -23,9 +23,10 @@ from ganops.layout import Layout
 from ganops.models import FAMILIES, Generator, ModelSpec, family_spec, generate, save_snapshot
 from ganops.progress import Progress, silent
 from ganops.reports.grid import write_grid
+from ganops.stages.sample import write_sample
 from ganops.training.checkpoint import CheckpointStore, checkpoint_key
 from ganops.training.guard import Evaluation
-from ganops.training.loop import SAMPLE_SEED, SAMPLES, TrainingResult
+from ganops.training.loop import SAMPLE_SEED, TrainingResult
 from ganops.training.loop import train as run_training
 
 STATS = "stats.jsonl"
@@ -250,6 +251,7 @@ def _write_snapshot(
     info = {
         **inputs_of_training,
         "name": name,
+        "classes": list(inputs.dataset["classes"]) if spec.class_shares else [],
         "promotable": candidate.may_be_promoted,
         "precision": result.precision,
         "images_seen": result.best_images_seen,
@@ -260,8 +262,7 @@ def _write_snapshot(
     }
     files = {"training_images.npy": _training_images(inputs.ids)}
     snapshot = save_snapshot(layout.snapshot(name), result.generator, spec, info, files)
-    (images_u8,) = generate(snapshot.generator, SAMPLES, SAMPLE_SEED, SAMPLES)
-    write_grid(layout.train_dir(name) / "samples" / "final.png", images_u8.numpy())
+    write_sample(layout.train_dir(name) / "samples" / "final.png", snapshot, SAMPLE_SEED)
     return TrainingReport(
         name,
         result.images_seen,

@@ -154,6 +154,7 @@ def test_a_conditional_candidate_learns_the_shares_of_the_classes(layout: Layout
     train(layout, config_with({"conditional": True}), "a", "code")
     snapshot = load_snapshot(layout.snapshot("a"))
     assert snapshot.spec.class_shares == (0.75, 0.25)
+    assert snapshot.classes == ("odd", "even")
     assert snapshot.generator.embedding is not None
 
 
