@@ -18,6 +18,7 @@ GanOpsError                      exit code 1: it went wrong
 ├── IncomparableReports (ValueError)  two scores that must not be compared
 └── VendorError                  translated once, where the vendor is called
     ├── PipelineError            DVC
+    ├── RankLost                 torchrun: a process of a training on several devices died or hung
     ├── TrackingError            MLflow tracking
     ├── RegistryError            MLflow registry: always means "no promotion"
     └── FlowError                Prefect
@@ -105,6 +106,10 @@ class VendorError(GanOpsError):
 
 class PipelineError(VendorError):
     """DVC."""
+
+
+class RankLost(VendorError):
+    """torchrun: a process of a training on several devices died or hung. Running again resumes."""
 
 
 class TrackingError(VendorError):

@@ -10,24 +10,27 @@ from torch import Tensor
 
 from ganops.training.draws import SHUFFLE_STREAM
 
+_ALL = slice(None)
+
 
 @final
 class ShuffledBatches:
     """Every image once per epoch, in an order that (seed, epoch) alone decides."""
 
-    def __init__(self, num_images: int, batch_size: int, seed: int) -> None:
+    def __init__(self, num_images: int, batch_size: int, seed: int, rows: slice = _ALL) -> None:
+        """rows: of each batch, those that are wanted here."""
         assert 0 < batch_size <= num_images
-        self.batch_size = batch_size
+        self.batch_size, self.rows = batch_size, range(batch_size)[rows]
         self._num_images, self._seed = num_images, seed
         self._orders: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
     def at(self, images_seen: int) -> Tensor:
-        """Indices of the batch that starts after `images_seen` images: int64 (batch_size,)."""
+        """Indices of the batch that starts after `images_seen` images, of its `rows`: int64 (rows,)."""
         epoch, first = divmod(images_seen, self._num_images)
         chosen = self._order(epoch)[first : first + self.batch_size]
         if len(chosen) < self.batch_size:
             chosen = np.concatenate((chosen, self._order(epoch + 1)[: self.batch_size - len(chosen)]))
-        return torch.from_numpy(chosen)
+        return torch.from_numpy(chosen[self.rows.start : self.rows.stop])
 
     def _order(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         if epoch not in self._orders:

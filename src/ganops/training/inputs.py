@@ -18,6 +18,7 @@ from ganops.training.batches import ShuffledBatches
 from ganops.training.draws import FAKE_STREAM, LATENT_STREAM, REAL_STREAM, SHARE_STREAM, uniforms
 from ganops.training.images import Images, training_images
 from ganops.training.noise import instance_noise
+from ganops.training.ranks import ALONE, Ranks
 
 
 @final
@@ -79,48 +80,57 @@ class Inputs:
         total: int,
         device: torch.device,
         resident: Literal["auto"] | bool = "auto",
+        ranks: Ranks = ALONE,
     ) -> None:
         """labels: int64 (N,), read only when the spec has classes; total: images shown by the end.
+
+        ranks: of each batch, only the rows of this one are made.
 
         Raises:
             ConfigError: `resident` is true, and the images do not fit on the device.
         """
         assert not spec.class_shares or labels is not None
-        self._order = ShuffledBatches(len(images_u8), batch_size, seed)
+        self._order = ShuffledBatches(len(images_u8), batch_size, seed, ranks.rows(batch_size))
         self._images = training_images(images_u8, self._order, device, resident)
         self._labels = torch.from_numpy(np.array(labels)).to(device) if spec.class_shares else None
         self._spec, self._candidate, self._seed, self._total = spec, candidate, seed, total
-        self._count, self._device = batch_size, device
+        self._rows, self._device = self._order.rows, device
 
     def at(self, images_seen: int) -> Batch:
         """The batch that comes after `images_seen` images."""
-        seed, count, device = self._seed, self._count, self._device
+        first, count, device = images_seen + self._rows.start, len(self._rows), self._device
         real = (self._images.at(images_seen).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
-        augmentation = self._augmentation(REAL_STREAM, images_seen)
+        augmentation = self._augmentation(REAL_STREAM, first)
         real = real if augmentation is None else augmentation.of(real)
-        noise = instance_noise(self._candidate, seed, images_seen, self._total, real)
-        z = latents(seed, count, self._spec.z_dim, start=images_seen, stream=LATENT_STREAM).to(device)
+        noise = self._noise(images_seen)
+        z = latents(self._seed, count, self._spec.z_dim, start=first, stream=LATENT_STREAM).to(device)
         return Batch(
             real if noise is None else real + noise[0],
             z,
             None if self._labels is None else self._labels[self._order.at(images_seen).to(device)],
-            self._labels_of_z(images_seen),
-            self._augmentation(FAKE_STREAM, images_seen),
+            self._labels_of_z(first),
+            self._augmentation(FAKE_STREAM, first),
             None if noise is None else noise[1],
-            self._share(images_seen) if self._candidate.penalty == "gp" else None,
+            self._share(first) if self._candidate.penalty == "gp" else None,
         )
 
-    def _augmentation(self, stream: int, images_seen: int) -> Augmentation | None:
-        return drawn(self._candidate.augment, self._seed, stream, images_seen, self._count)
+    def _noise(self, images_seen: int) -> Tensor | None:
+        """float32 (2, N, C, H, W); drawn for the whole batch, for it is not drawn row by row."""
+        shape = (self._order.batch_size, *self._spec.image_shape)
+        noise = instance_noise(self._candidate, self._seed, images_seen, self._total, shape, self._device)
+        return None if noise is None else noise[:, self._rows.start : self._rows.stop]
 
-    def _share(self, images_seen: int) -> Tensor:
-        return uniforms(self._seed, SHARE_STREAM, images_seen, self._count, 1)[:, :, None, None].to(self._device)
+    def _augmentation(self, stream: int, first: int) -> Augmentation | None:
+        return drawn(self._candidate.augment, self._seed, stream, first, len(self._rows))
 
-    def _labels_of_z(self, images_seen: int) -> Tensor | None:
+    def _share(self, first: int) -> Tensor:
+        return uniforms(self._seed, SHARE_STREAM, first, len(self._rows), 1)[:, :, None, None].to(self._device)
+
+    def _labels_of_z(self, first: int) -> Tensor | None:
         shares = self._spec.class_shares
         if not shares:
             return None
-        return class_labels(self._seed, self._count, shares, images_seen, LATENT_STREAM).to(self._device)
+        return class_labels(self._seed, len(self._rows), shares, first, LATENT_STREAM).to(self._device)
 
 
 def _rows(tensor: Tensor | None, rows: slice) -> Tensor | None:

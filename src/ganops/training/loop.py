@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, final
 
@@ -31,6 +31,7 @@ from ganops.training.lines import evaluated
 from ganops.training.log import Log, Observer
 from ganops.training.optimizers import set_rates
 from ganops.training.precision import resolve_device, resolve_precision, use_deterministic_kernels
+from ganops.training.ranks import ALONE, Ranks
 from ganops.training.schedules import Settings, settings_at
 from ganops.training.state import Best, TrainingState, fresh_state
 from ganops.training.step import train_step
@@ -74,29 +75,32 @@ def train(
     observer: Observer,
     progress: Progress = silent,
     labels: Labels | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingResult:
     """Train `candidate` on images_u8 (N, C, H, W), resuming from `checkpoints` where they hold something.
 
     score: called with `generator_ema` every `evaluate_every_kimg` and at the end; the weights with the
-    smallest Fréchet distance are the result. labels: (N,), for a conditional candidate.
+    smallest Fréchet distance are the result. labels: (N,), for a conditional candidate. ranks: the processes that
+    run this together; only rank 0 calls `score`, writes checkpoints and tells `observer` of samples.
 
     Raises:
         TrainingFailed: a number was not finite, again and again.
+        RankLost: another process died or hung.
         ConfigError: the device is not there, or the batch does not fit in its memory.
     """
     torch.set_num_threads(config.threads)
     keep_pages()
-    device = resolve_device(config.device)
+    device = resolve_device(config.device, ranks)
     use_deterministic_kernels(config.deterministic, device)
     precision, micro_batch = resolve_precision(config.precision, device), config.micro_batch or config.batch_size
-    fresh = partial(fresh_state, spec, candidate, seed, device, precision, micro_batch)
+    fresh = partial(fresh_state, spec, candidate, seed, device, precision, micro_batch, ranks)
     state = fresh()
     notes = checkpoints.restore(state)
     resumed_at, stopped = state.images_seen, None
 
     step_images = config.batch_size * candidate.discriminator_steps
     total = math.ceil(candidate.kimg * 1000 / step_images) * step_images
-    inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device, config.resident)
+    inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device, config.resident, ranks)
     log = Log(observer, progress, total, step_images, state, notes)
     scale = lr_scale(state.lines, config.guard)
 
@@ -110,14 +114,14 @@ def train(
         evaluating, saving = due(config.evaluate_every_kimg * 1000), due(config.checkpoint_every_kimg * 1000)
         if not (evaluating or saving or due(total / _LINES_PER_TRAINING)):
             continue
-        line = log.line(state)
+        line = ranks.shared(partial(log.line, state))
         if evaluating and not line["not_finite"]:
             line |= evaluated(state, _evaluate(state, score, observer))
         verdict = decide([*state.lines, line], config.guard)
         log.write(state, line, verdict)
         match verdict:
             case Continue() if saving:
-                checkpoints.save(state)
+                _save(state, checkpoints)
             case Rollback(reason):
                 state = _rolled_back(fresh(), state, checkpoints)
                 scale = lr_scale(state.lines, config.guard)
@@ -126,6 +130,7 @@ def train(
                 stopped = reason
                 log.say(state, f"stopped: {reason}")
             case Fail(reason):
+                ranks.wait()  # rank 0 has written why
                 raise TrainingFailed(_diverged(reason, config))
 
     if not state.best.weights:
@@ -151,7 +156,8 @@ def _step(
     set_rates(state.generator_optimizer, settings.generator_lr, settings.betas)
     set_rates(state.discriminator_optimizer, settings.discriminator_lr, settings.betas)
     batches = (inputs.at(seen + shown) for shown in range(0, step_images, batch_size))
-    with seeded_dropout(seed, seen, state.device, state.generator, state.discriminator):
+    first = seen + state.ranks.rows(batch_size).start
+    with seeded_dropout(seed, first, state.device, state.generator, state.discriminator):
         means = train_step(state, candidate, settings.gamma, batches)
     state.images_seen += step_images
     state.average.update(state.generator, settings.ema_half_life_kimg, state.images_seen, step_images)
@@ -167,12 +173,13 @@ def _evaluate(state: TrainingState, score: Score, observer: Observer) -> Evaluat
     """Score `generator_ema`, keep it if it is the best, and show samples of it."""
     begun = time.monotonic()
     generator = state.average.generator_ema
-    evaluation = score(generator)
+    evaluation = Evaluation(**state.ranks.shared(lambda: asdict(score(generator))))
     value = evaluation.fd
     if value < state.best.score or not math.isfinite(state.best.score):
         weights = {name: tensor.cpu().clone().contiguous() for name, tensor in generator.state_dict().items()}
         state.best = Best(value if math.isfinite(value) else math.inf, state.images_seen, weights)
-    observer.samples(state.images_seen, next(generate(generator, SAMPLES, SAMPLE_SEED, SAMPLES, state.device)))
+    if state.ranks.leads:
+        observer.samples(state.images_seen, next(generate(generator, SAMPLES, SAMPLE_SEED, SAMPLES, state.device)))
     state.evaluation_seconds += time.monotonic() - begun
     return evaluation
 
@@ -186,8 +193,14 @@ def _rolled_back(fresh: TrainingState, failed: TrainingState, checkpoints: Check
     checkpoints.restore(fresh)
     fresh.micro_batch, fresh.lines = failed.micro_batch, failed.lines
     fresh.seconds, fresh.evaluation_seconds = failed.seconds, failed.evaluation_seconds
-    checkpoints.save(fresh)
+    _save(fresh, checkpoints)
     return fresh
+
+
+def _save(state: TrainingState, checkpoints: CheckpointStore) -> None:
+    state.ranks.wait()  # none may still be reading what this replaces
+    if state.ranks.leads:
+        checkpoints.save(state)
 
 
 def _diverged(reason: str, config: TrainConfig) -> str:

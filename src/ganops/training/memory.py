@@ -32,6 +32,8 @@ def within_memory(state: TrainingState, batch: Batch, phase: Callable[[Batch, in
         size = min(state.micro_batch, len(batch)) // 2
         if size == 0:
             raise ConfigError("Not even one image fits in the device's memory. Lower this candidate's width.")
+        if state.mixes_images and state.ranks.count > 1:  # to try out what fits, all ranks would have to take part
+            raise ConfigError(_advice_to_several(len(batch), state.ranks.count))
         if state.mixes_images:
             raise ConfigError(_advice(len(batch), _fitting(batch, size, phase)))
         state.micro_batch = size
@@ -56,6 +58,14 @@ def _advice(batch_size: int, fitting: int | None) -> str:
         f"A batch of {batch_size} does not fit in the device's memory, and with this candidate's batch norm, which "
         f"mixes the images of a batch, it cannot be taken in parts to the same result. {remedy}, or choose a family "
         "without batch norm."
+    )
+
+
+def _advice_to_several(rows: int, processes: int) -> str:
+    return (
+        f"{rows} images, each process's share of a batch of {rows * processes}, do not fit in the device's memory, and "
+        "with this candidate's batch norm, which mixes the images of a batch, they cannot be taken in parts to the "
+        "same result. Lower train.batch_size, or choose a family without batch norm."
     )
 
 

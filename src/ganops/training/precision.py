@@ -8,19 +8,20 @@ from pathlib import Path
 import torch
 
 from ganops.errors import ConfigError
+from ganops.training.ranks import ALONE, Ranks
 
 _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
-def resolve_device(wanted: str) -> torch.device:
-    """`auto` is the first CUDA device where there is one.
+def resolve_device(wanted: str, ranks: Ranks = ALONE) -> torch.device:
+    """`auto` is the first CUDA device where there is one; of several ranks, each has its own.
 
     Raises:
         ConfigError: `cuda` is asked for and not there.
     """
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(wanted)
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
+    if device.type == "cuda" and ranks.count > 1:
+        device = torch.device("cuda", ranks.rank)
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise ConfigError(
             f"'train.device' in params.yaml is '{wanted}', but torch sees {torch.cuda.device_count()} CUDA devices "

@@ -13,9 +13,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganops.config import CandidateConfig
 from ganops.models import Discriminator, Generator, ModelSpec, build_discriminator, build_generator
+from ganops.training.batch_norm import synchronise
 from ganops.training.ema import Average
 from ganops.training.first_order import follows
 from ganops.training.optimizers import optimizer_of
+from ganops.training.ranks import ALONE, Ranks
 
 Tensors = dict[str, Tensor]
 MEMORY_FORMAT = "channels_last"
@@ -38,6 +40,7 @@ class TrainingState:
 
     micro_batch: images whose gradients are computed at once, see `memory`.
     first_order: gradient penalties need no double backward, see `first_order`.
+    ranks: the processes that train together, each of which holds all of this.
     seconds: of training, of which evaluation_seconds went into in-loop evaluation.
     """
 
@@ -49,6 +52,7 @@ class TrainingState:
     precision: str
     micro_batch: int
     first_order: bool
+    ranks: Ranks = ALONE
     images_seen: int = 0
     seconds: float = 0.0
     evaluation_seconds: float = 0.0
@@ -72,22 +76,32 @@ class TrainingState:
 
 
 def fresh_state(
-    spec: ModelSpec, candidate: CandidateConfig, seed: int, device: torch.device, precision: str, micro_batch: int
+    spec: ModelSpec,
+    candidate: CandidateConfig,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    micro_batch: int,
+    ranks: Ranks = ALONE,
 ) -> TrainingState:
     """The state before the first step, on `device`."""
     generator, discriminator = build_generator(spec, seed), build_discriminator(spec, seed)
     for network in (generator, discriminator):
         network.to(device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    first_order, average = follows(discriminator), Average(generator)
+    for network in (generator, discriminator):
+        synchronise(network, ranks)
     return TrainingState(
         generator,
         discriminator,
-        Average(generator),
+        average,
         optimizer_of(generator, candidate, candidate.generator_lr),
         optimizer_of(discriminator, candidate, candidate.discriminator_lr),
         precision,
         micro_batch,
-        follows(discriminator),
+        first_order,
+        ranks,
     )
 
 

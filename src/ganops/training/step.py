@@ -23,6 +23,8 @@ from ganops.training.turn import Turn, figures_of
 def train_step(state: TrainingState, candidate: CandidateConfig, gamma: float, batches: Iterable[Batch]) -> Tensor:
     """Update both networks in place: the discriminator on each of `batches`, then the generator on the last.
 
+    Each of `state.ranks` has its own rows of a batch; the mean over ranks of gradients and figures is the batch's.
+
     Returns [loss_generator, loss_discriminator, penalty, real_logit, fake_logit], float32 (5,), not synchronised.
 
     Raises:
@@ -32,10 +34,12 @@ def train_step(state: TrainingState, candidate: CandidateConfig, gamma: float, b
     for batch in batches:
         _iterate_power(state.discriminator)
         learned, shown = within_memory(state, batch, partial(_discriminator_gradient, state, candidate, gamma))
+        state.ranks.average([*_gradients(state.discriminator), learned])
         state.discriminator_optimizer.step()
         figures, count = figures + learned, count + 1
     kept = [shown] if shown is not None else []
     loss = within_memory(state, batch, partial(_generator_gradient, state, candidate, kept))
+    state.ranks.average([*_gradients(state.generator), loss])
     state.generator_optimizer.step()
     return torch.cat((loss[None], figures / count))
 
@@ -119,6 +123,10 @@ def _iterate_power(discriminator: Discriminator) -> None:
             with torch.no_grad():
                 module()  # the normalised weight: its making iterates
             module.eval()
+
+
+def _gradients(network: nn.Module) -> list[Tensor]:
+    return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
 
 @contextmanager
