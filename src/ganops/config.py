@@ -86,7 +86,7 @@ class SplitConfig(Section):
 class DataConfig(Section):
     """What an image looks like once it is prepared."""
 
-    image_size: tuple[Annotated[int, Field(ge=8, le=128)], Annotated[int, Field(ge=8, le=128)]] | None = None
+    image_size: tuple[Annotated[int, Field(ge=8, le=256)], Annotated[int, Field(ge=8, le=256)]] | None = None
     """[height, width] in pixels; null keeps the images' own size, which must then be one."""
     channels: Annotated[Literal[1, 3] | None, BeforeValidator(_whole_number)] = None
     """1 (grey), 3 (RGB) or null: as most of the images are."""
@@ -228,10 +228,16 @@ class TrainingGuardConfig(Section):
     """Lines of statistics in a row of either that end a training."""
 
 
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", value):
+        raise ValueError("must be auto, cpu, cuda, or cuda: and the number of a GPU from 0")
+    return value
+
+
 class TrainConfig(Section):
     """What all candidates share. Lengths are in kimg: thousands of real images shown."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, AfterValidator(_device)] = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
@@ -515,6 +521,10 @@ def _complaint(detail: ErrorDetails) -> str:
         value, Mapping
     ):  # of a whole section, which nobody wants to read again
         return f"'{path}': {message}"
+    if kind == "literal_error":
+        message = message.replace("True or False", "true or false")
+        near = _nearest(str(value), re.findall(r"'([^']+)'", detail["ctx"]["expected"]))
+        message += f" ({near.removeprefix(', ')})" if near else ""
     return f"'{path}' is {_as_yaml(value)}, but {message}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from user_shell import GANOPS, Shell
 
 from ganops import workspace
 from ganops.layout import Layout
+from ganops.models import load_snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +135,82 @@ def test_a_misspelt_key_and_an_impossible_value(new_workspace: Shell) -> None:
 
 def test_an_unknown_candidate(new_workspace: Shell) -> None:
     assert "Candidates: dcgan, lite" in refused(new_workspace, "train", "stylegan", code=2)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("family: lite", "family: lit", "did you mean 'lite'?"),
+        ("objective: relativistic", "objective: hing", "did you mean 'hinge'?"),
+        (
+            "gamma: 1.0",
+            "gamma: -1.0",
+            "'candidates.lite.gamma' is -1.0, but input should be greater than or equal to 0",
+        ),
+        ("device: auto", "device: tpu", "'train.device' is 'tpu', but must be auto, cpu, cuda"),
+    ],
+)
+def test_a_candidate_that_cannot_be(new_workspace: Shell, right: str, wrong: str, said: str) -> None:
+    params = new_workspace.folder / "params.yaml"
+    params.write_text(params.read_text().replace(right, wrong))
+    assert said in refused(new_workspace, "train", "lite", code=2)
+
+
+def test_what_a_candidate_cannot_do_is_refused_and_its_snapshot_stays(copied: Shell) -> None:
+    layout = Layout(copied.folder)
+    params, labels = layout.params.read_text(), np.load(layout.prepared / "train" / "labels.npy")
+    before = {name: load_snapshot(layout.snapshot(name)).sha256 for name in ("dcgan", "lite")}
+
+    def train(name: str, **edits: object) -> str:
+        layout.params.write_text(params)
+        workspace.edit_params(layout, {key.replace("__", "."): value for key, value in edits.items()})
+        return refused(copied, "train", name, code=2)
+
+    assert "is 5000, but the train split has only" in train("lite", train__batch_size=5000)
+    assert "is 1, but candidate 'dcgan' has batch norm" in train("dcgan", train__batch_size=1)
+    assert "'cuda:99', but torch sees" in train("lite", train__device="cuda:99")
+    np.save(layout.prepared / "train" / "labels.npy", np.full_like(labels, -1))
+    assert "have no label. Set conditional: false" in train("lite", candidates__lite__conditional=True)
+    np.save(layout.prepared / "train" / "labels.npy", labels)
+    np.save(layout.prepared / "train" / "images.npy", np.zeros((len(labels), 1, 200, 200), np.uint8))
+    unable = {"candidates__lite__family": "dense_dcgan", "candidates__lite__gamma": 0.0}
+    assert "cannot make 1-channel images of 200x200: it does" in train("lite", **unable)
+    assert {name: load_snapshot(layout.snapshot(name)).sha256 for name in before} == before
+
+
+def test_a_checkpoint_that_cannot_be_gone_on_with_is_passed_over_and_named(copied: Shell) -> None:
+    layout = Layout(copied.folder)
+
+    def interrupted(kimg: int) -> list[Path]:
+        """The checkpoints of a training of that length, oldest first, which was killed after two of them."""
+        shutil.rmtree(layout.checkpoints, ignore_errors=True)
+        edits = {"candidates.lite.kimg": kimg, "train.checkpoint_every_kimg": 0.5, "train.evaluate_every_kimg": 4}
+        workspace.edit_params(layout, edits)
+        with subprocess.Popen([str(GANOPS), "train", "lite"], cwd=layout.root, stderr=subprocess.DEVNULL) as process:
+            while len(list(layout.checkpoints.glob("*/*.safetensors"))) < 2:
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.kill()
+        return sorted(layout.checkpoints.glob("*/*.safetensors"))
+
+    elsewhere = [(path.name, path.read_bytes()) for path in interrupted(kimg=200)]
+    *_, whole, newest = interrupted(kimg=4)
+    newest.write_bytes(newest.read_bytes()[:-100])
+    said = copied("train", "lite")
+    assert f"{newest} is damaged (changed or cut short) and was passed over" in said.stdout
+    assert f"resumed at {int(whole.name.split('.')[0][3:]) / 1000:g} kimg" in said.stderr
+
+    key = newest.parent
+    key.mkdir(parents=True)
+    for name, content in elsewhere:
+        (key / name).write_bytes(content)
+    said = copied("train", "lite")
+    assert said.stdout.count(f"not {key.name[:12]})") == len(elsewhere) and "started anew" in said.stderr
+
+
+def test_a_class_of_a_model_without_classes(trained: Shell, tmp_path: Path) -> None:
+    said = refused(trained, "sample", "--label", "3", "-o", str(tmp_path / "grid.png"), code=2)
+    assert "trained without classes" in said and not (tmp_path / "grid.png").exists()
 
 
 def test_no_data_yet(new_workspace: Shell) -> None:

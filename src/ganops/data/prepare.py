@@ -22,7 +22,7 @@ from ganops.errors import ConfigError, DataRefused, TooFewImages
 from ganops.files import sha256_file, write_json
 from ganops.progress import Progress
 
-MIN_SIDE, MAX_SIDE = 8, 128
+MIN_SIDE, MAX_SIDE = 8, 256
 MINIMUM: dict[Split, int] = {"train": 100, "select": 80, "test": 80}
 """Fewer train nothing, or measure nothing."""
 
@@ -52,7 +52,7 @@ def plan(manifest: pa.Table, accepted: npt.NDArray[np.uint8], config: DataConfig
         accepted: uint8 (N, 32), the images that may be used.
 
     Raises:
-        ConfigError: the images are of several sizes, or of one outside 8-128, and `data.image_size` is not set.
+        ConfigError: the images are of several sizes, or of one outside 8-256, and `data.image_size` is not set.
         TooFewImages: a split would be too small.
         DataRefused: the accepted images are not (all) in the raw store.
     """
@@ -167,8 +167,8 @@ def _common_size(facts: pa.Table) -> tuple[int, int]:
         more = f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""
         raise ConfigError(
             f"The images are of {len(sizes)} sizes (height x width: {found}{more}), and data.image_size in "
-            "params.yaml is null. Set data.image_size: [HEIGHT, WIDTH], each 8 to 128, to which they are "
-            "scaled and centre-cropped."
+            f"params.yaml is null. Set data.image_size: [HEIGHT, WIDTH], each {MIN_SIDE} to {MAX_SIDE}, to which they "
+            "are scaled and centre-cropped."
         )
     height, width = next(iter(sizes), (MIN_SIDE, MIN_SIDE))
     if not (MIN_SIDE <= height <= MAX_SIDE and MIN_SIDE <= width <= MAX_SIDE):
