@@ -254,7 +254,39 @@ class TrainConfig(Section):
     """How many are kept; each holds the best generator so far."""
     checkpoints_mb: PositiveFloat = 4096.0
     """Size above which older ones are dropped earlier; the newest always stays."""
+    launcher: Literal["process", "torchrun"] = "process"
+    """torchrun: each candidate in several processes, which divide every batch among them; see `training.ranks`."""
+    processes: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Of torchrun; null: one for each GPU of the machine, or two on CPUs."""
+    timeout_seconds: Annotated[float, Field(ge=5, le=86_400)] = 600.0
+    """After which torchrun's processes take one that does not answer for dead; longer than an evaluation takes."""
     guard: TrainingGuardConfig = TrainingGuardConfig()
+
+    @model_validator(mode="after")
+    def _one_way_to_divide_a_batch(self) -> Self:
+        if self.launcher == "process":
+            if self.processes is not None:
+                raise ValueError("processes belongs to launcher torchrun; set that, or processes: null")
+            return self
+        if self.micro_batch is not None:
+            raise ValueError(
+                "micro_batch and launcher torchrun both take a batch in parts; set micro_batch: null, and a process "
+                "whose part does not fit in memory divides it further by itself"
+            )
+        if self.processes is not None and (refusal := self.undivided(self.processes)):
+            raise ValueError(refusal)
+        return self
+
+    def undivided(self, processes: int) -> str | None:
+        """Why a batch cannot be divided evenly among `processes`, and what to do; None where it can."""
+        size = self.batch_size
+        if size % processes == 0:
+            return None
+        fewer = max(count for count in range(1, processes) if size % count == 0)
+        return (
+            f"batch_size {size} cannot be divided evenly among {processes} processes; set batch_size: "
+            f"{-(-size // processes) * processes}, or processes: {fewer}"
+        )
 
 
 class BurnInConfig(Section):

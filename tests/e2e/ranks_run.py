@@ -16,15 +16,18 @@ import safetensors.torch
 import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "training"))
-from training_run import BATCH, IMAGES, LABELS, Recorder, brightness, candidate_of, digest, spec_of
+from training_run import BATCH, IMAGES, LABELS, RECIPES, Recorder, brightness, candidate_of, digest, spec_of
 
 from ganops.config import CandidateConfig, TrainConfig
+from ganops.errors import TrainingFailed
 from ganops.models import Generator
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.loop import train
 from ganops.training.ranks import ALONE, Ranks, joined
 
 STEPS = 24
+DIVERGING = "diverging"
+RECIPES[DIVERGING] = {**RECIPES["lite"], "generator_lr": 1e100, "discriminator_lr": 1e100}
 CPU = torch.device("cpu")
 # Processes are forked from one that has imported the slow parts (torch's optimisers import the second): a start
 # takes milliseconds.
@@ -96,4 +99,6 @@ def _course(folder: Path, recipe: str, ranks: Ranks, until_step: int) -> dict[st
         result = train(IMAGES, spec, candidate, config, 5, brightness, store, recorder, labels=labels, ranks=ranks)
     except _Enough:
         return {"lines": recorder.lines[:-1], "sha256": None}
+    except TrainingFailed as error:
+        return {"lines": recorder.lines, "failed": str(error)}
     return {"lines": recorder.lines, "sha256": digest(result)}

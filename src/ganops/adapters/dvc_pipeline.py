@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from ruamel.yaml.error import YAMLError
 from ganops import errors
 from ganops.errors import DamagedFile, GanOpsError, PipelineError, RunStopped, WorkspaceError
 from ganops.layout import Layout
+from ganops.process import end_group
 
 OnLine = Callable[[str], None]
 
@@ -126,7 +126,7 @@ class DvcPipeline:
         """End every stage that still runs: on Ctrl-C the threads that wait for them hear nothing."""
         self._stopped.set()
         for process in list(self._running):
-            _end(process)
+            end_group(process)
 
     def data_version(self) -> str:
         """DVC's md5 of `data/raw`."""
@@ -196,7 +196,7 @@ class DvcPipeline:
                     on_line(lines[-1])
             code = process.wait()
         except BaseException:
-            _end(process)
+            end_group(process)
             raise
         finally:
             self._running.discard(process)
@@ -251,17 +251,6 @@ def _environment() -> dict[str, str]:
         "DVC_NO_ANALYTICS": "1",
         "GANOPS_IN_PIPELINE": "1",
     }
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(timeout=5)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _failure(arguments: Sequence[str], code: int, lines: Sequence[str]) -> GanOpsError:

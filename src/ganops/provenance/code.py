@@ -19,7 +19,7 @@ ROOTS: Mapping[str, tuple[str, ...]] = {
     "validate": ("ganops.stages.validate", "ganops.adapters.gx_validator"),
     "prepare": ("ganops.stages.prepare",),
     "reference": ("ganops.stages.reference",),
-    "train": ("ganops.stages.train",),
+    "train": ("ganops.stages.train", "ganops.stages.train_rank"),
     "evaluate": ("ganops.stages.evaluate",),
 }
 """The modules that implement each stage of `dvc.yaml`."""

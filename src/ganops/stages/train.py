@@ -14,20 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganops.config import CandidateConfig, Config
-from ganops.errors import ConfigError, WorkspaceError
+from ganops.config import Config
+from ganops.errors import RankLost, WorkspaceError
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
-from ganops.files import read_json, write_bytes
+from ganops.files import write_bytes
 from ganops.layout import Layout
-from ganops.models import FAMILIES, Generator, ModelSpec, family_spec, generate, save_snapshot
+from ganops.models import Generator, generate, save_snapshot
 from ganops.progress import Progress, silent
 from ganops.reports.grid import write_grid
 from ganops.stages.sample import write_sample
-from ganops.training.checkpoint import CheckpointStore, checkpoint_key
+from ganops.stages.train_task import TrainTask, train_task
 from ganops.training.guard import Evaluation
+from ganops.training.log import Unobserved
 from ganops.training.loop import SAMPLE_SEED, TrainingResult
 from ganops.training.loop import train as run_training
+from ganops.training.ranks import ALONE, Ranks
+from ganops.training.torchrun import run_ranks
 
 STATS = "stats.jsonl"
 SCORE_SEED = 0
@@ -55,18 +58,6 @@ class TrainingReport:
     notes: tuple[str, ...]
 
 
-@final
-@dataclass(frozen=True)
-class _Inputs:
-    """The prepared train split and what judges generators while they train."""
-
-    images_u8: np.ndarray[Any, np.dtype[np.uint8]]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    ids: np.ndarray[Any, np.dtype[np.uint8]]
-    dataset: Mapping[str, Any]
-    reference_features: np.ndarray[Any, np.dtype[np.float32]]
-
-
 def train(
     layout: Layout, config: Config, candidate: str, code_digest: str, progress: Progress = silent
 ) -> TrainingReport:
@@ -79,128 +70,60 @@ def train(
         ConfigError: what the candidate cannot do with this data or on this machine.
         WorkspaceError: an earlier stage has not run, or the workspace is not writable.
         TrainingFailed: a number was not finite, again and again.
+        RankLost: with launcher torchrun, one of the processes died or hung.
     """
-    chosen = config.candidate(candidate)
-    inputs = _read_inputs(layout)
-    _refuse_batch(config, candidate, len(inputs.images_u8))
-    spec = _spec(chosen, candidate, inputs)
-    inputs_of_training = {
-        "candidate": chosen.model_dump(mode="json") | {"width": spec.width, "z_dim": spec.z_dim},
-        "train": config.train.model_dump(mode="json"),
-        "seed": config.seed,
-        "data_sha256": inputs.dataset["sha256"]["train"],
-        "image_shape": list(spec.image_shape),
-        "code": code_digest,
-    }
-    folder = layout.checkpoints / checkpoint_key(inputs_of_training)
-    checkpoints = CheckpointStore(folder, config.train.checkpoints, config.train.checkpoints_mb)
-    result = run_training(
-        inputs.images_u8,
-        spec,
-        chosen,
-        config.train,
-        config.seed,
-        _scorer(layout, inputs, config.train.evaluate_images),
-        checkpoints,
-        _Files(layout.train_dir(candidate)),
+    task = train_task(layout, config, candidate, code_digest)
+    if config.train.launcher == "torchrun":
+        return _train_in_torchrun(task, progress)
+    return kept(task, trained(task, ALONE, progress))
+
+
+def trained(task: TrainTask, ranks: Ranks, progress: Progress) -> TrainingResult:
+    """Train in this process, one of `ranks`; rank 0 writes statistics and samples."""
+    return run_training(
+        task.inputs.images_u8,
+        task.spec,
+        task.candidate,
+        task.config.train,
+        task.config.seed,
+        _scorer(task),
+        task.checkpoints,
+        _Files(task.layout.train_dir(task.name)) if ranks.leads else Unobserved(),
         progress,
-        inputs.labels,
+        task.inputs.labels,
+        ranks,
     )
-    report = _write_snapshot(layout, candidate, chosen, spec, inputs, inputs_of_training, result)
-    checkpoints.clear()
+
+
+def kept(task: TrainTask, result: TrainingResult) -> TrainingReport:
+    """Write the snapshot; the checkpoints are then of no more use."""
+    report = _write_snapshot(task, result)
+    task.checkpoints.clear()
     return report
 
 
-def _refuse_batch(config: Config, name: str, num_images: int) -> None:
-    """Raises ConfigError for a size of batch that this candidate or this data cannot do."""
-    size, micro = config.train.batch_size, config.train.micro_batch
-    family = FAMILIES[config.candidate(name).family]
-    mixing = family.batch_norm or family.generator_batch_norm
-    if size > num_images:
-        raise ConfigError(
-            f"'train.batch_size' in params.yaml is {size}, but the train split has only {num_images} images. "
-            "Lower the batch size or add images."
-        )
-    if size == 1 and mixing:
-        raise ConfigError(
-            f"'train.batch_size' in params.yaml is 1, but candidate '{name}' has batch norm, which needs several "
-            "images to have statistics of. Raise the batch size, or choose a family without batch norm such as lite."
-        )
-    if micro is not None and micro < size and mixing:
-        raise ConfigError(
-            f"'train.micro_batch' in params.yaml is {micro}, below the batch size {size}, but candidate '{name}' has "
-            "batch norm, for which a part of a batch is another batch. Set micro_batch: null and lower batch_size, or "
-            "choose a family without batch norm such as lite."
-        )
-
-
-def _spec(candidate: CandidateConfig, name: str, inputs: _Inputs) -> ModelSpec:
-    """Raises ConfigError for images that the family cannot do, and for classes that are not there."""
-    channels, height, width = inputs.images_u8.shape[1:]
-    family = FAMILIES[candidate.family]
-    if refusal := family.refusal((channels, height, width)):
-        raise ConfigError(
-            f"Candidate '{name}' in params.yaml has family {candidate.family}, which cannot make {channels}-channel "
-            f"images of {height}x{width}: {refusal}. Choose another family, or set data.image_size."
-        )
-    return family_spec(
-        candidate.family,
-        (channels, height, width),
-        candidate.width,
-        candidate.z_dim,
-        _class_shares(name, inputs) if candidate.conditional else (),
-        candidate.spectral_norm,
-    )
-
-
-def _class_shares(name: str, inputs: _Inputs) -> tuple[float, ...]:
-    unlabelled = int((inputs.labels < 0).sum())
-    if unlabelled or not inputs.dataset["classes"]:
-        raise ConfigError(
-            f"Candidate '{name}' in params.yaml is conditional, but {unlabelled or len(inputs.labels)} of the "
-            f"{len(inputs.labels)} training images have no label. Set conditional: false, or add images with labels."
-        )
-    counts = np.bincount(inputs.labels, minlength=len(inputs.dataset["classes"]))
-    return tuple(float(count) for count in counts / counts.sum())
-
-
-def _read_inputs(layout: Layout) -> _Inputs:
-    prepared, reference = layout.prepared, layout.reference
-    return _Inputs(
-        images_u8=_array(prepared / "train" / "images.npy", "prepare"),
-        labels=_array(prepared / "train" / "labels.npy", "prepare"),
-        ids=_array(prepared / "train" / "ids.npy", "prepare"),
-        dataset=_json(prepared / "dataset.json", "prepare"),
-        reference_features=_array(reference / "select" / "features.npy", "reference"),
-    )
-
-
-def _array(path: Path, stage: str) -> np.ndarray[Any, Any]:
+def _train_in_torchrun(task: TrainTask, progress: Progress) -> TrainingReport:
+    job = {
+        "root": str(task.layout.root),
+        "config": task.config.model_dump(mode="json"),
+        "candidate": task.name,
+        "code_digest": task.code_digest,
+    }
+    folder = task.layout.state / "ranks" / task.name
     try:
-        array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
-        raise _missing(path, stage) from None
-    return array
+        report = run_ranks("ganops.stages.train_rank", folder, job, task.config.train, progress)
+    except RankLost as error:
+        seen = task.checkpoints.resume_at()
+        start = "from the start: there is no checkpoint yet" if seen is None else f"from {seen:,} images on"
+        raise RankLost(f"{error} Run the same command again: candidate '{task.name}' goes on {start}.") from None
+    return TrainingReport(**{**report, "notes": tuple(report["notes"])})
 
 
-def _json(path: Path, stage: str) -> Mapping[str, Any]:
-    try:
-        value: Mapping[str, Any] = read_json(path)
-    except (OSError, ValueError):
-        raise _missing(path, stage) from None
-    return value
-
-
-def _missing(path: Path, stage: str) -> WorkspaceError:
-    return WorkspaceError(
-        f"{path} is missing or cannot be read. Run `ganops {stage}` first, or all of it with `ganops run`."
-    )
-
-
-def _scorer(layout: Layout, inputs: _Inputs, count: int) -> Callable[[Generator], Evaluation]:
+def _scorer(task: TrainTask) -> Callable[[Generator], Evaluation]:
     """Fréchet distance on `select` and diversity against it, from the same z each time."""
-    extractor = load_extractor(layout.reference / "extractor")
-    reference = FeatureStats.from_features(inputs.reference_features)
+    extractor = load_extractor(task.layout.reference / "extractor")
+    reference = FeatureStats.from_features(task.inputs.reference_features)
+    count = task.config.train.evaluate_images
 
     def score(generator: Generator) -> Evaluation:
         device = next(generator.parameters()).device
@@ -238,33 +161,26 @@ def _encoded(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, allow_nan=False).encode() + b"\n"
 
 
-def _write_snapshot(
-    layout: Layout,
-    name: str,
-    candidate: CandidateConfig,
-    spec: ModelSpec,
-    inputs: _Inputs,
-    inputs_of_training: Mapping[str, Any],
-    result: TrainingResult,
-) -> TrainingReport:
+def _write_snapshot(task: TrainTask, result: TrainingResult) -> TrainingReport:
+    spec, dataset, directory = task.spec, task.inputs.dataset, task.layout.train_dir(task.name)
     fd = result.best_score if np.isfinite(result.best_score) else None
     info = {
-        **inputs_of_training,
-        "name": name,
-        "classes": list(inputs.dataset["classes"]) if spec.class_shares else [],
-        "promotable": candidate.may_be_promoted,
+        **task.record,
+        "name": task.name,
+        "classes": list(dataset["classes"]) if spec.class_shares else [],
+        "promotable": task.candidate.may_be_promoted,
         "precision": result.precision,
         "images_seen": result.best_images_seen,
         "fd_in_loop": fd,
         "stopped": result.stopped,
-        "preprocessing": inputs.dataset.get("preprocessing"),
+        "preprocessing": dataset.get("preprocessing"),
         "torch": torch.__version__,
     }
-    files = {"training_images.npy": _training_images(inputs.ids)}
-    snapshot = save_snapshot(layout.snapshot(name), result.generator, spec, info, files)
-    write_sample(layout.train_dir(name) / "samples" / "final.png", snapshot, SAMPLE_SEED)
+    files = {"training_images.npy": _training_images(task.inputs.ids)}
+    snapshot = save_snapshot(task.layout.snapshot(task.name), result.generator, spec, info, files)
+    write_sample(directory / "samples" / "final.png", snapshot, SAMPLE_SEED)
     return TrainingReport(
-        name,
+        task.name,
         result.images_seen,
         result.best_images_seen,
         fd,

@@ -81,6 +81,11 @@ class CheckpointStore:
                 refused.append(str(error))
         return refused
 
+    def resume_at(self) -> int | None:
+        """Images seen by the newest checkpoint, whole or not; None where there is none."""
+        newest = next(iter(self._newest_first()), None)
+        return None if newest is None else int(newest.name.split(".")[0].split("-")[1])
+
     def clear(self) -> None:
         """Forget this training: it is done."""
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -32,6 +32,20 @@ class Observer(Protocol):
 
 
 @final
+class Unobserved:
+    """Nobody follows."""
+
+    def begin(self, lines: list[dict[str, Any]]) -> None:
+        """Nothing is told."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Nothing is told."""
+
+    def samples(self, images_seen: int, images_u8: Tensor) -> None:
+        """Nothing is told."""
+
+
+@final
 class Log:
     """Averages what the steps return and passes it on; it keeps the time, which decides nothing."""
 
