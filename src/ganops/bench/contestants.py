@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -21,14 +22,26 @@ from torch.utils.data import DataLoader, Dataset
 from ganops.config import CandidateConfig
 from ganops.models import Discriminator, Generator, ModelSpec, build_discriminator, build_generator
 from ganops.training.inputs import Inputs
-from ganops.training.optimizers import set_rates
+from ganops.training.loop import advance
 from ganops.training.schedules import settings_at
 from ganops.training.state import fresh_state
-from ganops.training.step import train_step
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 _FOREVER = 10**9
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """What all contestants share. images_u8: (N, C, H, W)."""
+
+    images_u8: Images
+    spec: ModelSpec
+    candidate: CandidateConfig
+    batch_size: int
+    device: torch.device
+    seed: int
 
 
 class Contestant(ABC):
@@ -47,28 +60,26 @@ class Contestant(ABC):
 class Engine(Contestant):
     """GanOps' own step, as the training loop takes it."""
 
-    def __init__(
-        self,
-        images_u8: Images,
-        spec: ModelSpec,
-        candidate: CandidateConfig,
-        batch_size: int,
-        precision: str,
-        device: torch.device,
-        seed: int,
-    ) -> None:
-        self._candidate, self._batch_size = candidate, batch_size
-        self._state = fresh_state(spec, candidate, seed, device, precision, batch_size)
-        self._inputs = Inputs(images_u8, None, spec, candidate, batch_size, seed, _FOREVER, device)
+    def __init__(self, contest: Contest, precision: str) -> None:
+        self._contest = contest
+        self._state = fresh_state(
+            contest.spec, contest.candidate, contest.seed, contest.device, precision, contest.batch_size
+        )
+        self._inputs = Inputs(
+            contest.images_u8,
+            None,
+            contest.spec,
+            contest.candidate,
+            contest.batch_size,
+            contest.seed,
+            _FOREVER,
+            contest.device,
+        )
 
     def step(self) -> None:
-        state = self._state
-        settings = settings_at(self._candidate, state.images_seen, 1.0)
-        set_rates(state.generator_optimizer, settings.generator_lr, settings.betas)
-        set_rates(state.discriminator_optimizer, settings.discriminator_lr, settings.betas)
-        train_step(state, self._candidate, settings.gamma, [self._inputs.at(state.images_seen)])
-        state.images_seen += self._batch_size
-        state.average.update(state.generator, settings.ema_half_life_kimg, state.images_seen, self._batch_size)
+        candidate = self._contest.candidate
+        settings = settings_at(candidate, self._state.images_seen, 1.0)
+        advance(self._state, candidate, settings, self._inputs, self._contest.batch_size, self._contest.seed)
 
     def generator(self) -> Generator:
         return self._state.average.generator_ema
@@ -77,25 +88,24 @@ class Engine(Contestant):
 class _Reference(Contestant):
     """What both references share: float32, Adam as torch gives it, and an average kept in a Python loop."""
 
-    def __init__(
-        self, spec: ModelSpec, candidate: CandidateConfig, batch_size: int, device: torch.device, seed: int
-    ) -> None:
-        torch.manual_seed(seed)
-        self._spec, self._candidate, self._batch_size, self._device = spec, candidate, batch_size, device
-        self.g: Generator = build_generator(spec, seed).to(device)
-        self.d: Discriminator = build_discriminator(spec, seed).to(device)
+    def __init__(self, contest: Contest) -> None:
+        candidate = contest.candidate
+        torch.manual_seed(contest.seed)
+        self._contest = contest
+        self.g: Generator = build_generator(contest.spec, contest.seed).to(contest.device)
+        self.d: Discriminator = build_discriminator(contest.spec, contest.seed).to(contest.device)
         self._average = copy.deepcopy(self.g).eval()
         self.g_optimizer = torch.optim.Adam(self.g.parameters(), candidate.generator_lr, candidate.betas)
         self.d_optimizer = torch.optim.Adam(self.d.parameters(), candidate.discriminator_lr, candidate.betas)
         self._images_seen = 0
 
     def _z(self) -> Tensor:
-        return torch.randn(self._batch_size, self._spec.z_dim, device=self._device)
+        return torch.randn(self._contest.batch_size, self._contest.spec.z_dim, device=self._contest.device)
 
     def _follow(self) -> None:
-        self._images_seen += self._batch_size
-        half_life = min(self._candidate.ema_half_life_kimg * 1000, 0.05 * self._images_seen)
-        decay = 0.5 ** (self._batch_size / half_life)
+        self._images_seen += self._contest.batch_size
+        half_life = min(self._contest.candidate.ema_half_life_kimg * 1000, 0.05 * self._images_seen)
+        decay = 0.5 ** (self._contest.batch_size / half_life)
         with torch.no_grad():
             for average, current in zip(self._average.parameters(), self.g.parameters(), strict=True):
                 average.mul_(decay).add_(current, alpha=1 - decay)
@@ -110,24 +120,18 @@ class _Reference(Contestant):
 class PlainLoop(_Reference):
     """(a) A DataLoader over decoded images, `.item()` each step, Adam unfused, float32."""
 
-    def __init__(
-        self,
-        images_u8: Images,
-        spec: ModelSpec,
-        candidate: CandidateConfig,
-        batch_size: int,
-        device: torch.device,
-        seed: int,
-    ) -> None:
-        super().__init__(spec, candidate, batch_size, device, seed)
-        loader = DataLoader(_Decoded(images_u8), batch_size, shuffle=True, drop_last=True)
+    def __init__(self, contest: Contest) -> None:
+        super().__init__(contest)
+        loader = DataLoader(_Decoded(contest.images_u8), contest.batch_size, shuffle=True, drop_last=True)
         self._batches = _endless(loader)
         self._criterion = nn.BCEWithLogitsLoss()
         self.losses = (0.0, 0.0)
 
     def step(self) -> None:
-        real = next(self._batches).to(self._device)
-        ones, zeros = (torch.full((self._batch_size, 1), value, device=self._device) for value in (1.0, 0.0))
+        real = next(self._batches).to(self._contest.device)
+        ones, zeros = (
+            torch.full((self._contest.batch_size, 1), value, device=self._contest.device) for value in (1.0, 0.0)
+        )
         self.d.zero_grad()
         loss_real = self._criterion(self.d(real), ones)
         torch.autograd.backward(loss_real)
@@ -147,20 +151,12 @@ class PlainLoop(_Reference):
 class PaperStep(_Reference):
     """(b) Relativistic pairing with R1 and R2 by double backward (Huang et al. 2024, equations 2 to 4), eager."""
 
-    def __init__(
-        self,
-        images_u8: Images,
-        spec: ModelSpec,
-        candidate: CandidateConfig,
-        batch_size: int,
-        device: torch.device,
-        seed: int,
-    ) -> None:
-        super().__init__(spec, candidate, batch_size, device, seed)
-        self._images = torch.from_numpy(np.array(images_u8)).to(device)
+    def __init__(self, contest: Contest) -> None:
+        super().__init__(contest)
+        self._images = torch.from_numpy(np.array(contest.images_u8)).to(contest.device)
 
     def step(self) -> None:
-        chosen = torch.randint(len(self._images), (self._batch_size,), device=self._device)
+        chosen = torch.randint(len(self._images), (self._contest.batch_size,), device=self._contest.device)
         real = (self._images[chosen].float() / 127.5 - 1).requires_grad_(True)
         fake = self.g(self._z()).detach().requires_grad_(True)
         real_logits, fake_logits = self.d(real), self.d(fake)
@@ -177,7 +173,7 @@ class PaperStep(_Reference):
 
     def _penalty(self, logits: Tensor, images: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-        return self._candidate.gamma / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()
+        return self._contest.candidate.gamma / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
 @final

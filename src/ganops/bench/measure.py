@@ -15,7 +15,7 @@ from typing import Any, final
 
 import torch
 
-from ganops.bench.contestants import Contestant, Engine, Images, PaperStep, PlainLoop
+from ganops.bench.contestants import Contest, Contestant, Engine, Images, PaperStep, PlainLoop
 from ganops.config import CandidateConfig
 from ganops.models import Generator, family_spec
 from ganops.progress import Progress, silent
@@ -24,6 +24,7 @@ from ganops.training.precision import resolve_precision
 
 BATCH_SIZE = 64
 WARM_UP_STEPS = 3
+PRECISIONS = ("float32", "bfloat16")
 TARGETS = {("cpu", "float32"): 1.5, ("cpu", "bfloat16"): 2.2, ("cuda", "float32"): 3.0, ("cuda", "bfloat16"): 3.0}
 """Ratios that the engine is to reach, by device and precision."""
 
@@ -138,9 +139,6 @@ def bench_training(
     return rows
 
 
-PRECISIONS = ("float32", "bfloat16")
-
-
 def _unavailable(device: str, precision: str) -> str | None:
     if device == "cuda" and not torch.cuda.is_available():
         return "no GPU here"
@@ -168,16 +166,16 @@ def _measured(
     channels, height, width = images_u8.shape[1:]
     candidate = match.candidate
     spec = family_spec(candidate.family, (channels, height, width), candidate.width, candidate.z_dim)
-    engine = Engine(images_u8, spec, candidate, BATCH_SIZE, precision, device, 0)
-    reference = match.reference(images_u8, spec, candidate, BATCH_SIZE, device, 0)
-    (speed, peak), (reference_speed, reference_peak) = _in_turns((engine, reference), turns, seconds, device)
+    contest = Contest(images_u8, spec, candidate, BATCH_SIZE, device, 0)
+
+    def contestants() -> tuple[Contestant, Contestant]:
+        return Engine(contest, precision), match.reference(contest)
+
+    (speed, peak), (reference_speed, reference_peak) = _in_turns(contestants(), turns, seconds, device)
     fds: tuple[float | None, float | None] = (None, None)
     if kimg > 0 and score is not None:
-        fresh = (
-            Engine(images_u8, spec, candidate, BATCH_SIZE, precision, device, 0),
-            match.reference(images_u8, spec, candidate, BATCH_SIZE, device, 0),
-        )
-        fds = tuple(_score_after(contestant, kimg, score) for contestant in fresh)  # type: ignore[assignment]
+        engine, reference = contestants()
+        fds = _score_after(engine, kimg, score), _score_after(reference, kimg, score)
     return Row(
         match.name,
         match.reference.__name__,

@@ -106,7 +106,7 @@ def train(
 
     while state.images_seen < total and stopped is None:
         seen, micro_batch = state.images_seen, state.micro_batch
-        log.step(state, _step(state, candidate, settings_at(candidate, seen, scale), inputs, step_images, seed))
+        log.step(state, advance(state, candidate, settings_at(candidate, seen, scale), inputs, step_images, seed))
         if state.micro_batch < micro_batch:
             log.say(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
 
@@ -148,7 +148,7 @@ def train(
     )
 
 
-def _step(
+def advance(
     state: TrainingState, candidate: CandidateConfig, settings: Settings, inputs: Inputs, step_images: int, seed: int
 ) -> Tensor:
     """Show `step_images` more images to `state`; returns what `train_step` does."""

@@ -8,24 +8,23 @@ import pytest
 import torch
 from rich.console import Console
 
-from ganops.bench.contestants import Contestant, Engine, PaperStep, PlainLoop
+from ganops.bench.contestants import Contest, Contestant, Engine, PaperStep, PlainLoop
 from ganops.bench.measure import BATCH_SIZE, MATCHES, bench_training
 from ganops.config import CandidateConfig
 from ganops.models import ModelSpec, latents
 from ganops.reports.bench import print_bench
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (80, 1, 8, 8), dtype=np.uint8)
-CPU = torch.device("cpu")
 CANDIDATE = CandidateConfig(family="lite", objective="relativistic", gamma=0.5, width=4, z_dim=4)
-SPEC = ModelSpec("lite", (1, 8, 8), 4, 4)
+CONTEST = Contest(IMAGES, ModelSpec("lite", (1, 8, 8), 4, 4), CANDIDATE, 8, torch.device("cpu"), 0)
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Engine(IMAGES, SPEC, CANDIDATE, 8, "float32", CPU, 0),
-        lambda: PlainLoop(IMAGES, SPEC, CANDIDATE, 8, CPU, 0),
-        lambda: PaperStep(IMAGES, SPEC, CANDIDATE, 8, CPU, 0),
+        lambda: Engine(CONTEST, "float32"),
+        lambda: PlainLoop(CONTEST),
+        lambda: PaperStep(CONTEST),
     ],
 )
 def test_each_contestant_trains(make: Callable[[], Contestant]) -> None:
