@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,33 +23,41 @@ def penalised(state: TrainingState, candidate: CandidateConfig, gamma: float, tu
         real_logits, fake_logits = logits.chunk(2)
         return objective.discriminator(real_logits, fake_logits) * turn.share
 
-    def penalty(gradient: Tensor) -> Tensor:
-        return _penalty(candidate, gamma, *gradient.chunk(2)) * turn.share
-
-    logits, loss_value, penalty_value = _learn(state, turn.images, turn.labels, loss, penalty)
     if candidate.penalty == "gp":
-        assert turn.batch.share is not None
-        images = between(turn.batch.real, turn.fake, turn.batch.share)
-        _, _, penalty_value = _learn(
-            state, images, turn.batch.real_labels, _nothing, lambda gradient: one_centred(gradient, gamma) * turn.share
-        )
+        logits, loss_value = _learn_loss(state, turn, loss)
+        penalty_value = _learn_between(state, gamma, turn)
+    else:
+        penalty = partial(_zero_centred, candidate, gamma, turn.share)
+        logits, loss_value, penalty_value = _learn(state, turn.images, turn.labels, loss, penalty)
     return figures_of(turn, loss_value, penalty_value, *logits.chunk(2))
 
 
-def _penalty(candidate: CandidateConfig, gamma: float, at_real: Tensor, at_fake: Tensor) -> Tensor:
-    match candidate.penalty:
-        case "r1":
-            return zero_centred(at_real, gamma)
-        case "r2":
-            return zero_centred(at_fake, gamma)
-        case "r1_r2":
-            return zero_centred(at_real, gamma) + zero_centred(at_fake, gamma)
-        case "gp":
-            return _nothing(at_real)  # it is asked for between real and generated images
+def _zero_centred(candidate: CandidateConfig, gamma: float, share: float, gradient: Tensor) -> Tensor:
+    """R1, R2 or both, of ∇ₓ D at real and then at generated images."""
+    at_real, at_fake = gradient.chunk(2)
+    penalties = {"r1": [at_real], "r2": [at_fake], "r1_r2": [at_real, at_fake]}[candidate.penalty]
+    return torch.stack([zero_centred(at, gamma) for at in penalties]).sum() * share
 
 
-def _nothing(values: Tensor) -> Tensor:
-    return values.sum() * 0.0
+def _learn_loss(state: TrainingState, turn: Turn, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Add the gradient of the loss alone; returns logits and its value, detached."""
+    with state.autocast():
+        logits: Tensor = state.discriminator(turn.images, turn.labels)
+    loss_value = loss(logits)
+    torch.autograd.backward(loss_value)
+    return logits.detach(), loss_value.detach()
+
+
+def _learn_between(state: TrainingState, gamma: float, turn: Turn) -> Tensor:
+    """Add the gradient of GP; returns its value, detached."""
+    batch = turn.batch
+    assert batch.share is not None
+    images = between(batch.real, turn.fake, batch.share)
+
+    def penalty(gradient: Tensor) -> Tensor:
+        return one_centred(gradient, gamma) * turn.share
+
+    return _learn(state, images, batch.real_labels, lambda logits: logits.sum() * 0.0, penalty)[2]
 
 
 def _learn(
