@@ -28,13 +28,11 @@ from ganops.training.state import fresh_state
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
-_FOREVER = 10**9
-
 
 @final
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """What all contestants share. images_u8: (N, C, H, W)."""
+    """What all contestants share. images_u8: (N, C, H, W); total_images: shown by the end, which decays are about."""
 
     images_u8: Images
     spec: ModelSpec
@@ -42,6 +40,7 @@ class Contest:
     batch_size: int
     device: torch.device
     seed: int
+    total_images: int = 10**9
 
 
 class Contestant(ABC):
@@ -72,7 +71,7 @@ class Engine(Contestant):
             contest.candidate,
             contest.batch_size,
             contest.seed,
-            _FOREVER,
+            contest.total_images,
             contest.device,
         )
 

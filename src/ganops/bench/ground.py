@@ -44,22 +44,22 @@ class Ground:
     score: Callable[[Generator], float]
 
 
-def ground_at(start: Path, progress: Progress = silent) -> Ground:
-    """The prepared images of the workspace around `start`, else `digits_ground`."""
+def ground_at(start: Path, progress: Progress = silent, num_images: int = SCORED_IMAGES) -> Ground:
+    """The prepared images of the workspace around `start`, else `digits_ground`; scored on num_images samples."""
     try:
         layout = find(start)
     except WorkspaceError:
-        return digits_ground(progress)
+        return digits_ground(progress, num_images)
     features = layout.reference / "select" / "features.npy"
     if not features.exists():
-        return digits_ground(progress)
+        return digits_ground(progress, num_images)
     extractor = load_extractor(layout.reference / "extractor")
     held_out = FeatureStats.from_features(np.load(features, allow_pickle=False))
     images_u8 = load(layout.prepared).split("train").images_u8
-    return Ground("this workspace's images", images_u8, _scorer(extractor.features, held_out))
+    return Ground("this workspace's images", images_u8, _scorer(extractor.features, held_out, num_images))
 
 
-def digits_ground(progress: Progress = silent) -> Ground:
+def digits_ground(progress: Progress = silent, num_images: int = SCORED_IMAGES) -> Ground:
     """Digits, enlarged, with a classifier trained on three quarters of them.
 
     Raises:
@@ -78,7 +78,7 @@ def digits_ground(progress: Progress = silent) -> Ground:
         return found
 
     stats = FeatureStats.from_features(features(images_u8[held_out]))
-    return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], _scorer(features, stats))
+    return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], _scorer(features, stats, num_images))
 
 
 def _enlarged(png: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -86,10 +86,10 @@ def _enlarged(png: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.uint8)
 
 
-def _scorer(features: Features, held_out: FeatureStats) -> Callable[[Generator], float]:
+def _scorer(features: Features, held_out: FeatureStats, num_images: int) -> Callable[[Generator], float]:
     def score(generator: Generator) -> float:
         device = next(generator.parameters()).device
-        images_u8 = torch.cat(list(generate(generator, SCORED_IMAGES, SCORE_SEED, device=device))).numpy()
+        images_u8 = torch.cat(list(generate(generator, num_images, SCORE_SEED, device=device))).numpy()
         return frechet_distance(FeatureStats.from_features(features(images_u8)), held_out)
 
     return score

@@ -171,7 +171,7 @@ def _measured(
     def contestants() -> tuple[Contestant, Contestant]:
         return Engine(contest, precision), match.reference(contest)
 
-    (speed, peak), (reference_speed, reference_peak) = _in_turns(contestants(), turns, seconds, device)
+    (speed, peak), (reference_speed, reference_peak) = in_turns(contestants(), turns, seconds, device)
     fds: tuple[float | None, float | None] = (None, None)
     if kimg > 0 and score is not None:
         engine, reference = contestants()
@@ -193,7 +193,7 @@ def _measured(
     )
 
 
-def _in_turns(
+def in_turns(
     contestants: Sequence[Contestant], turns: int, seconds: float, device: torch.device
 ) -> list[tuple[float, float]]:
     """(images per second, peak MB) of each: the median and the maximum of its turns."""
