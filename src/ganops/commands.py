@@ -33,6 +33,7 @@ DEMO_PARAMS: Mapping[str, Any] = {
     "candidates.lite.generator_lr": 1e-3,
     "candidates.lite.width": 32,
     "candidates.lite.ema_half_life_kimg": 8,
+    "candidates.lite.burn_in.kimg": 0,
 }
 """What the demo changes in a new workspace's params.yaml: digits are small, and so is the budget."""
 

@@ -60,7 +60,12 @@ def _r3gan(gamma: float, width: int, kimg: float, **keys: Any) -> _Preset:
 PRESETS: Mapping[str, _Preset] = {
     "digits-cpu": _lite(0.3, 32, 240, generator_lr=1e-3, ema_half_life_kimg=8),
     "digits-gpu": _r3gan(0.3, 32, 2_000, augment=("translation",)),
-    "28x28-grey-cpu": _lite(1.0, 16, 300),
+    "28x28-grey-cpu": _lite(
+        1.0,
+        16,
+        900,
+        burn_in={"kimg": 900.0, "generator_lr": 1e-4, "discriminator_lr": 5e-5, "ema_half_life_kimg": 20.0},
+    ),
     "28x28-grey-gpu": _r3gan(1.0, 64, 10_000),
     "cifar-cpu": _lite(1.0, 24, 300),
     "cifar-gpu": _r3gan(0.05, 96, 50_000),
