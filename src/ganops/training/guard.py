@@ -7,6 +7,7 @@ guard knows is: a training that was killed and resumed is judged as one that was
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -78,7 +79,7 @@ def decide(lines: Sequence[Line], config: TrainingGuardConfig) -> Verdict:
     since = _since_rollback(lines)
     if last["kimg"] >= last["total_kimg"]:
         return Continue()  # it ends by itself
-    for judge in (_collapsed, _drifted_away, _decided):
+    for judge in (_collapsed, _stuck, _drifted_away, _decided):
         if (found := judge(since, config)) is not None:
             return Stop(f"{found}, when {last['images_seen']:,} images had been shown")
     return Continue()
@@ -95,15 +96,28 @@ def lr_scale(lines: Sequence[Line], config: TrainingGuardConfig) -> float:
 
 
 def _collapsed(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
-    """Low diversity is collapse once there was some; at the beginning all generators have little."""
-    evaluated = [line for line in lines if line.get("diversity") is not None]
+    """Diversity that was there is gone."""
+    evaluated = _with_diversity(lines)
     recent = evaluated[-config.diversity_patience :]
-    low = len(recent) == config.diversity_patience and all(_is_low(line, config) for line in recent)
-    if not low or (_young(recent[-1], config) and all(_is_low(line, config) for line in evaluated)):
+    if not _had_diversity(evaluated, config) or not all(_is_low(line, config) for line in recent):
+        return None
+    return f"the generator collapsed: {_low(recent[-1], config)} in {config.diversity_patience} evaluations in a row"
+
+
+def _stuck(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+    """There never was any diversity, which at the beginning all generators lack, and nothing gets better.
+
+    While a slow one learns, its distance goes up and down, and so this takes the patience of the distance.
+    """
+    evaluated = _with_diversity(lines)
+    recent = evaluated[-config.fd_patience :]
+    if len(recent) < config.fd_patience or _young(recent[-1], config) or _had_diversity(evaluated, config):
+        return None
+    if not all(_is_low(line, config) for line in recent) or _improves(evaluated, config.fd_patience):
         return None
     return (
-        f"the generator collapsed: its images' features had {recent[-1]['diversity']:.2g} of the reference's variance "
-        f"(guard.diversity_floor is {config.diversity_floor:g}) in {config.diversity_patience} evaluations in a row"
+        f"the generator did not get going: {_low(recent[-1], config)}, and the Fréchet distance had no new best, "
+        f"in {config.fd_patience} evaluations in a row"
     )
 
 
@@ -130,8 +144,30 @@ def _decided(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
     return None
 
 
+def _with_diversity(lines: Sequence[Line]) -> Sequence[Line]:
+    return [line for line in lines if line.get("diversity") is not None]
+
+
+def _had_diversity(evaluated: Sequence[Line], config: TrainingGuardConfig) -> bool:
+    """From halfway, as ratios go, between the floor and 1: one that begins to learn is above the floor for moments."""
+    return any(line["diversity"] >= math.sqrt(config.diversity_floor) for line in evaluated)
+
+
+def _improves(evaluated: Sequence[Line], last: int) -> bool:
+    """Whether one of the `last` evaluations had a smaller Fréchet distance than those before it; the first had none."""
+    distances = [math.inf if line["fd"] is None else line["fd"] for line in evaluated]
+    return any(distances[at] < min(distances[:at]) for at in range(max(1, len(distances) - last), len(distances)))
+
+
 def _is_low(line: Line, config: TrainingGuardConfig) -> bool:
     return bool(line["diversity"] < config.diversity_floor)
+
+
+def _low(line: Line, config: TrainingGuardConfig) -> str:
+    return (
+        f"its images' features had {line['diversity']:.2g} of the reference's variance "
+        f"(guard.diversity_floor is {config.diversity_floor:g})"
+    )
 
 
 def _young(line: Line, config: TrainingGuardConfig) -> bool:
