@@ -70,7 +70,7 @@ class CheckpointStore:
     def restore(self, state: TrainingState) -> list[str]:
         """Bring a fresh `state` to the newest checkpoint that is whole; with none, leave it as it is.
 
-        Returns one sentence for each damaged checkpoint that was passed over.
+        Returns one sentence for each damaged checkpoint that was passed over, and for each change of device.
         """
         refused: list[str] = []
         for path in self._newest_first():
@@ -79,7 +79,7 @@ class CheckpointStore:
                 break
             except SnapshotError as error:
                 refused.append(str(error))
-        return refused
+        return [*refused, *state.moves]
 
     def resume_at(self) -> int | None:
         """Images seen by the newest checkpoint, whole or not; None where there is none."""
@@ -119,6 +119,7 @@ def _facts(state: TrainingState) -> dict[str, Any]:
         "best_score": state.best.score if math.isfinite(state.best.score) else None,
         "best_images_seen": state.best.images_seen,
         "lines": state.lines,
+        "moves": state.moves,
     }
 
 
@@ -136,9 +137,20 @@ def _load(path: Path, key: str, state: TrainingState) -> None:
             tensor.copy_(stored[name])  # into the live strides: see `optimizers`
     state.images_seen, state.micro_batch = facts["images_seen"], facts["micro_batch"]
     state.seconds, state.evaluation_seconds = facts["seconds"], facts["evaluation_seconds"]
-    state.precision, state.lines = facts["precision"], facts["lines"]
+    state.lines, state.moves = facts["lines"], facts.get("moves", [])
+    if facts["device"] == state.device.type:
+        state.precision = facts["precision"]
+    else:  # what `auto` became there may be slow here, and the bits are others anyway
+        state.moves = [*state.moves, _move(facts, state)]
     score = math.inf if facts["best_score"] is None else facts["best_score"]
     state.best = Best(score, facts["best_images_seen"], best)
+
+
+def _move(facts: dict[str, Any], state: TrainingState) -> str:
+    return (
+        f"Trained on {facts['device']} in {facts['precision']} until {facts['images_seen']:,} images, on "
+        f"{state.device.type} in {state.precision} from there: not bit-identical to a training on either."
+    )
 
 
 def _difference(facts: dict[str, Any], key: str) -> str | None:

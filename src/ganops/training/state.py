@@ -42,6 +42,7 @@ class TrainingState:
     first_order: gradient penalties need no double backward, see `first_order`.
     ranks: the processes that train together, each of which holds all of this.
     seconds: of training, of which evaluation_seconds went into in-loop evaluation.
+    moves: a sentence for each time that it went on on another type of device.
     """
 
     generator: Generator
@@ -58,6 +59,7 @@ class TrainingState:
     evaluation_seconds: float = 0.0
     best: Best = field(default_factory=Best)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    moves: list[str] = field(default_factory=list)
 
     @property
     def device(self) -> torch.device:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
+from safetensors import safe_open
 from training_run import candidate_of, digest, run, spec_of
 
 from ganops.errors import WorkspaceError
+from ganops.files import sha256_bytes
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.state import TrainingState, fresh_state, tensors_of
 
@@ -79,6 +84,35 @@ def test_a_checkpoint_of_other_networks_or_threads_is_refused(tmp_path: Path) ->
     finally:
         torch.set_num_threads(threads)
     assert f"threads {threads}, not {threads + 1}" in note
+
+
+def made_elsewhere(path: Path, without: str = "", **facts: Any) -> None:
+    """Change what the checkpoint says of its making."""
+    with safe_open(path, framework="pt") as file:
+        stored = json.loads(file.metadata()["state"])
+    changed = {key: value for key, value in (stored | facts).items() if key != without}
+    content = safetensors.torch.save(safetensors.torch.load_file(path), {"state": json.dumps(changed)})
+    path.unlink()
+    path.with_name(f"{path.name.split('.')[0]}.{sha256_bytes(content)[:16]}.safetensors").write_bytes(content)
+
+
+def test_a_training_that_changes_its_device_goes_on_and_says_so_for_good(tmp_path: Path) -> None:
+    run(tmp_path, kimg=0.2)
+    for path in files(tmp_path)[1:]:
+        path.unlink()
+    made_elsewhere(files(tmp_path)[0], device="cuda", precision="bfloat16")
+    result = run(tmp_path)
+    (move,) = [note for note in result.notes if "cuda" in note]
+    assert "on cuda in bfloat16 until 200 images, on cpu in float32 from there: not bit-identical" in move
+    assert (result.resumed_at, result.images_seen, result.precision) == (200, 400, "float32")
+    state = state_of("dcgan")
+    assert CheckpointStore(tmp_path).restore(state) == [move]  # of a checkpoint that was made here
+
+
+def test_a_checkpoint_from_before_moves_were_kept_is_read(tmp_path: Path) -> None:
+    CheckpointStore(tmp_path).save(state_of())
+    made_elsewhere(files(tmp_path)[0], without="moves")
+    assert CheckpointStore(tmp_path).restore(state_of()) == []
 
 
 @pytest.mark.parametrize("recipe", ["lite", "sgd", "spectral", "everything"])
