@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ranks_run import DIVERGING, STEPS, stored, trained
+from ranks_run import CRAMPED, DIVERGING, STEPS, stored, trained
 from user_shell import GANOPS, Shell
 
 from ganops import workspace
@@ -83,6 +83,14 @@ def test_all_go_back_and_fail_together(tmp_path: Path) -> None:
     events = [[line.get("event") for line in outcome["lines"] if "event" in line] for outcome in (first, second)]
     assert events == [["rollback"] * 3 + ["failed"]] * 2
     assert first["failed"] == second["failed"]
+
+
+def test_rank_0_says_that_another_ran_out_of_memory(tmp_path: Path) -> None:
+    first, second = trained(tmp_path, CRAMPED, 2)
+    assert "out of memory in another process: by 8 images, 2 images at a time there" in first["notes"]
+    assert "out of memory: from 0 images on, 2 images at a time" in second["notes"]
+    assert sum("out of memory" in note for note in first["notes"] + second["notes"]) == 2
+    assert first["sha256"] == second["sha256"]
 
 
 # ---------------------------------------------------------------- the stage

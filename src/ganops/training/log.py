@@ -62,6 +62,7 @@ class Log:
         self.notes = notes
         self._observer, self._progress, self._total, self._step_images = observer, progress, total, step_images
         self._sums, self._steps = torch.zeros(len(LOSSES), device=state.device), 0
+        self._smallest_part = state.micro_batch
         self._clock = self._last_line = self._last_note = time.monotonic()
         observer.begin(state.lines)
         progress(state.images_seen, total, _greeting(state, notes))
@@ -92,6 +93,15 @@ class Log:
         state.lines.append(line)
         self._observer.line(line)
         self._progress(state.images_seen, self._total, _note(state))
+
+    def smallest_part(self, state: TrainingState, images: int) -> None:
+        """The rank that has least memory now takes `images` at a time; of this one, it was said when it happened."""
+        if images < min(self._smallest_part, state.micro_batch):
+            self.say(
+                state,
+                f"out of memory in another process: by {state.images_seen:,} images, {images} images at a time there",
+            )
+        self._smallest_part = images
 
     def say(self, state: TrainingState, note: str) -> None:
         """Tell who waits, and keep it for the report."""

@@ -114,6 +114,7 @@ def train(
         evaluating, saving = due(config.evaluate_every_kimg * 1000), due(config.checkpoint_every_kimg * 1000)
         if not (evaluating or saving or due(total / _LINES_PER_TRAINING)):
             continue
+        log.smallest_part(state, ranks.smallest(state.micro_batch))
         line = ranks.shared(partial(log.line, state))
         if evaluating and not line["not_finite"]:
             line |= evaluated(state, _evaluate(state, score, observer))

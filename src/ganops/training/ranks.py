@@ -84,6 +84,14 @@ class Ranks:
         made: T = json.loads(data.numpy().tobytes())
         return made
 
+    def smallest(self, value: int) -> int:
+        """The smallest `value` of any rank."""
+        if self.count == 1:
+            return value
+        values = torch.zeros(self.count, dtype=torch.int64)
+        values[self.rank] = value
+        return int(self._summed(values).min())
+
     def wait(self) -> None:
         """Until every rank is here."""
         if self.count > 1:
