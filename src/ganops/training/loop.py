@@ -145,7 +145,7 @@ def train(
         state.precision,
         resumed_at,
         stopped,
-        (*log.notes, *_dear_evaluation(state, config)),
+        (*log.notes, *_blind_guard(candidate, config), *_dear_evaluation(state, config)),
     )
 
 
@@ -210,6 +210,15 @@ def _diverged(reason: str, config: TrainConfig) -> str:
         f"with {config.guard.lr_factor:g} times the learning rates. Lower generator_lr and discriminator_lr of this "
         "candidate, or raise its gamma, in params.yaml."
     )
+
+
+def _blind_guard(candidate: CandidateConfig, config: TrainConfig) -> list[str]:
+    if candidate.kimg > config.evaluate_every_kimg:
+        return []
+    return [
+        f"All {candidate.kimg:g} kimg passed before the first evaluation, so that no collapse could be seen. Lower "
+        f"train.evaluate_every_kimg, now {config.evaluate_every_kimg:g}, to {candidate.kimg / 5:g} or less."
+    ]
 
 
 def _dear_evaluation(state: TrainingState, config: TrainConfig) -> list[str]:

@@ -56,6 +56,16 @@ def test_dear_evaluation_is_said(tmp_path: Path) -> None:
     assert any("evaluate_every_kimg" in note for note in result.notes)
 
 
+def test_a_training_that_is_over_before_it_is_evaluated_says_so(tmp_path: Path) -> None:
+    def notes(kimg: float) -> list[str]:
+        result = run(tmp_path / str(kimg), kimg=kimg, train_keys={"evaluate_every_kimg": 0.08})
+        return [note for note in result.notes if "before the first evaluation" in note]
+
+    (note,) = notes(0.08)
+    assert "Lower train.evaluate_every_kimg, now 0.08, to 0.016 or less" in note
+    assert notes(0.088) == []
+
+
 def test_lengths_are_whole_steps_of_the_generator(tmp_path: Path) -> None:
     recorder = Recorder()
     result = run(tmp_path, "lite", recorder=recorder, discriminator_steps=3)
