@@ -8,7 +8,7 @@ from ganops.models.families import FAMILIES, family_spec
 from ganops.models.family import Family
 from ganops.models.latents import class_labels, latents
 from ganops.models.networks import Discriminator, Generator, build_discriminator, build_generator
-from ganops.models.sampling import generate, to_uint8
+from ganops.models.sampling import generate, images_by_class, to_uint8
 from ganops.models.snapshot import Snapshot, load_snapshot, save_snapshot
 from ganops.models.spec import ModelSpec
 
@@ -24,6 +24,7 @@ __all__ = [
     "class_labels",
     "family_spec",
     "generate",
+    "images_by_class",
     "latents",
     "load_snapshot",
     "save_snapshot",

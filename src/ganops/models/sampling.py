@@ -45,6 +45,16 @@ def images_of(generator: Generator, z: Tensor, labels: Tensor | None) -> Tensor:
         return torch.cat(parts)
 
 
+def images_by_class(generator: Generator, about: int, seed: int, device: str | torch.device = "cpu") -> Tensor:
+    """images_u8, uint8 (N, C, H, W) on the CPU, class after class of those that occur, of the same vectors for each.
+
+    As many of each class, at least one, as come nearest to `about` in all. An unconditional generator makes `about`.
+    """
+    classes: list[int] | list[None] = generator.spec.occurring_classes or [None]
+    each = max(1, round(about / len(classes)))
+    return torch.cat([next(generate(generator, each, seed, each, device, label)) for label in classes])
+
+
 def generate(
     generator: Generator,
     count: int,

@@ -43,6 +43,11 @@ class ModelSpec:
         return len(self.class_shares)
 
     @property
+    def occurring_classes(self) -> list[int]:
+        """Numbers of the classes that are in the training data, ascending; none when unconditional."""
+        return [label for label, share in enumerate(self.class_shares) if share > 0]
+
+    @property
     def input_dim(self) -> int:
         """Length of what the generator's layers see: z, and beside it the embedding of the label if there is one."""
         return self.z_dim * (2 if self.class_shares else 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -22,8 +22,7 @@ from ganops.files import write_bytes
 from ganops.layout import Layout
 from ganops.models import Generator, generate, save_snapshot
 from ganops.progress import Progress, silent
-from ganops.reports.grid import write_grid
-from ganops.stages.sample import write_sample
+from ganops.stages.sample import write_by_class, write_sample
 from ganops.stages.train_task import TrainTask, train_task
 from ganops.training.guard import Evaluation
 from ganops.training.log import Unobserved
@@ -88,7 +87,7 @@ def trained(task: TrainTask, ranks: Ranks, progress: Progress) -> TrainingResult
         task.config.seed,
         _scorer(task),
         task.checkpoints,
-        _Files(task.layout.train_dir(task.name)) if ranks.leads else Unobserved(),
+        _Files(task.layout.train_dir(task.name), task.occurring_classes) if ranks.leads else Unobserved(),
         progress,
         task.inputs.labels,
         ranks,
@@ -139,8 +138,9 @@ def _scorer(task: TrainTask) -> Callable[[Generator], Evaluation]:
 class _Files:
     """Follows a training with stats.jsonl, for the flow to read live, and sample grids."""
 
-    def __init__(self, directory: Path) -> None:
-        self._stats, self._samples = directory / STATS, directory / "samples"
+    def __init__(self, directory: Path, classes: Sequence[str]) -> None:
+        """classes: names of those that samples come of, in their order; none where they come of no class."""
+        self._stats, self._samples, self._classes = directory / STATS, directory / "samples", classes
 
     def begin(self, lines: list[dict[str, Any]]) -> None:
         shutil.rmtree(self._samples, ignore_errors=True)
@@ -154,7 +154,7 @@ class _Files:
             file.write(_encoded(line))
 
     def samples(self, images_seen: int, images_u8: Tensor) -> None:
-        write_grid(self._samples / f"{images_seen:012d}.png", images_u8.numpy())
+        write_by_class(self._samples / f"{images_seen:012d}.png", images_u8.numpy(), self._classes)
 
 
 def _encoded(line: Mapping[str, Any]) -> bytes:

@@ -49,6 +49,11 @@ class TrainTask:
         return self.config.candidate(self.name)
 
     @property
+    def occurring_classes(self) -> list[str]:
+        """Names of the classes that are trained on, none for an unconditional candidate."""
+        return [self.inputs.dataset["classes"][number] for number in self.spec.occurring_classes]
+
+    @property
     def record(self) -> dict[str, Any]:
         """All that the result follows from."""
         return {

@@ -28,7 +28,7 @@ class Observer(Protocol):
         """One line of statistics."""
 
     def samples(self, images_seen: int, images_u8: Tensor) -> None:
-        """Images of `generator_ema` from the same z each time: uint8 (64, C, H, W)."""
+        """`images_by_class` of `generator_ema` from the same z each time: uint8 (N, C, H, W), N about 64."""
 
 
 @final

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
-from ganops.models import Generator, ModelSpec, generate
+from ganops.models import Generator, ModelSpec, images_by_class
 from ganops.progress import Progress, silent
 from ganops.training.allocator import keep_pages
 from ganops.training.checkpoint import CheckpointStore
@@ -180,7 +180,7 @@ def _evaluate(state: TrainingState, score: Score, observer: Observer) -> Evaluat
         weights = {name: tensor.cpu().clone().contiguous() for name, tensor in generator.state_dict().items()}
         state.best = Best(value if math.isfinite(value) else math.inf, state.images_seen, weights)
     if state.ranks.leads:
-        observer.samples(state.images_seen, next(generate(generator, SAMPLES, SAMPLE_SEED, SAMPLES, state.device)))
+        observer.samples(state.images_seen, images_by_class(generator, SAMPLES, SAMPLE_SEED, state.device))
     state.evaluation_seconds += time.monotonic() - begun
     return evaluation
 

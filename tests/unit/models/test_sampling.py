@@ -4,7 +4,16 @@ import pytest
 import torch
 from tiny import SHARES, tiny_spec
 
-from ganops.models import ModelSpec, build_generator, class_labels, generate, latents, sampling, to_uint8
+from ganops.models import (
+    ModelSpec,
+    build_generator,
+    class_labels,
+    generate,
+    images_by_class,
+    latents,
+    sampling,
+    to_uint8,
+)
 
 
 def test_to_uint8_rounds_and_clips() -> None:
@@ -38,6 +47,18 @@ def test_a_conditional_generator_draws_its_labels_or_makes_one_class() -> None:
         assert torch.equal(torch.cat(list(generate(generator, 6, 1, batch_size))), drawn)
         assert torch.equal(torch.cat(list(generate(generator, 6, 1, batch_size, label=2))), second)
     assert not torch.equal(drawn, second)
+
+
+@pytest.mark.parametrize(("shares", "each"), [((0.5, 0.0, 0.25, 0.25), 3), ((0.05,) * 20, 1)])
+def test_each_class_that_occurs_is_shown_as_often_of_the_same_vectors(shares: tuple[float, ...], each: int) -> None:
+    generator = build_generator(tiny_spec("lite", (1, 8, 9), class_shares=shares))
+    expected = [next(generate(generator, each, 5, label=label)) for label, share in enumerate(shares) if share]
+    assert torch.equal(images_by_class(generator, 8, 5), torch.cat(expected))
+
+
+def test_without_classes_as_many_are_shown_as_are_asked_for() -> None:
+    generator = build_generator(tiny_spec("lite", (1, 8, 9)))
+    assert torch.equal(images_by_class(generator, 8, 5), next(generate(generator, 8, 5)))
 
 
 @pytest.mark.parametrize(("shares", "label"), [((), 0), (SHARES, 3), (SHARES, -1)])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ganops.config import Config, parse
 from ganops.errors import ConfigError, TrainingFailed, UnknownName, WorkspaceError
@@ -16,6 +17,7 @@ from ganops.files import write_json
 from ganops.layout import Layout
 from ganops.models import FAMILIES, load_snapshot
 from ganops.stages import train as stage
+from ganops.stages.sample import write_sample
 from ganops.stages.train import train
 from ganops.training import loop
 from ganops.training.state import TrainingState
@@ -156,6 +158,15 @@ def test_a_conditional_candidate_learns_the_shares_of_the_classes(layout: Layout
     assert snapshot.spec.class_shares == (0.75, 0.25)
     assert snapshot.classes == ("odd", "even")
     assert snapshot.generator.embedding is not None
+
+
+def test_samples_of_a_conditional_candidate_are_a_row_for_each_class_while_it_trains_and_after(layout: Layout) -> None:
+    train(layout, config_with({"conditional": True, "kimg": 0.1}), "a", "code")
+    samples = layout.train_dir("a") / "samples"
+    shown = [np.asarray(Image.open(samples / name)) for name in ("000000000104.png", "final.png")]
+    assert np.array_equal(*shown)
+    write_sample(samples / "expected.png", load_snapshot(layout.snapshot("a")), 0)
+    assert np.array_equal(shown[0], np.asarray(Image.open(samples / "expected.png")))
 
 
 @pytest.mark.parametrize(("labels", "without"), [([-1] * COUNT, 40), ([0] * (COUNT - 1) + [-1], 1)])
