@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, final
 
 from markupsafe import Markup
@@ -24,17 +25,27 @@ _WIDTH = 1000.0
 @final
 @dataclass(frozen=True)
 class Series:
-    """One line. number: which colour; points: (x, y), all finite; best: the point to mark."""
+    """One line. number: which colour; points: (x, y), all finite; best: the point to mark.
+
+    rollbacks: where x went back: (how many points lie before that, the x it was left at); the line is broken there.
+    """
 
     name: str
     number: int
     points: tuple[tuple[float, float], ...]
     best: tuple[float, float] | None = None
+    rollbacks: tuple[tuple[int, float], ...] = ()
 
     @property
     def style(self) -> str:
         """CSS classes of this series."""
         return f"s{self.number % COLOURS}" + (" dashed" if self.number >= COLOURS else "")
+
+    @property
+    def courses(self) -> list[tuple[tuple[float, float], ...]]:
+        """The points between rollbacks, without those stretches that have none."""
+        ends = [0, *(place for place, _ in self.rollbacks), len(self.points)]
+        return [self.points[start:end] for start, end in pairwise(ends) if start < end]
 
 
 @final
@@ -102,7 +113,8 @@ def line_chart(series: Sequence[Series], described: str, height: int = 260, x_un
     points = [point for each in series for point in each.points]
     if not points:
         return Markup("")
-    x_axis = Axis(min(0.0, *(x for x, _ in points)), max(x for x, _ in points) or 1.0, False)
+    left = [x for each in series for _, x in each.rollbacks]
+    x_axis = Axis(min(0.0, *(x for x, _ in points)), max(*(x for x, _ in points), *left, 0.0) or 1.0, False)
     y_axis = Axis.over([y for _, y in points])
     x_ticks = x_axis.ticks(5 if height > 200 else 3)
     parts = [
@@ -124,7 +136,8 @@ def line_chart(series: Sequence[Series], described: str, height: int = 260, x_un
             )
         )
     parts.append(Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(height))
-    parts += [_line(each, x_axis, y_axis, height) for each in series]
+    parts += [_rollback(x, each.style, x_axis, height) for each in series for _, x in each.rollbacks]
+    parts += [_line(course, each.style, x_axis, y_axis, height) for each in series for course in each.courses]
     marked = [each for each in series if each.best]
     winner = min(marked, key=_best_value, default=None)
     parts += [_mark(each.best, each.style, x_axis, y_axis, height, each is winner) for each in marked if each.best]
@@ -159,17 +172,23 @@ def interval_scale(axis: Axis) -> Markup:
     return Markup('<svg class="interval" width="100%" height="16" aria-hidden="true">{}</svg>').format(labels)
 
 
-def _line(series: Series, x_axis: Axis, y_axis: Axis, height: int) -> Markup:
-    if len(series.points) == 1:
-        ((x, y),) = series.points
+def _rollback(x: float, style: str, x_axis: Axis, height: int) -> Markup:
+    return Markup('<line class="back {0}" x1="{1:.2f}%" x2="{1:.2f}%" y1="0" y2="{2}"/>').format(
+        style, 100 * x_axis.share(x), height
+    )
+
+
+def _line(points: Sequence[tuple[float, float]], style: str, x_axis: Axis, y_axis: Axis, height: int) -> Markup:
+    if len(points) == 1:
+        ((x, y),) = points
         return Markup('<circle class="dot {}" cx="{:.2f}%" cy="{}" r="3"/>').format(
-            series.style, 100 * x_axis.share(x), _y(y_axis, y, height)
+            style, 100 * x_axis.share(x), _y(y_axis, y, height)
         )
-    path = " ".join(f"{_WIDTH * x_axis.share(x):.1f},{_y(y_axis, y, height)}" for x, y in series.points)
+    path = " ".join(f"{_WIDTH * x_axis.share(x):.1f},{_y(y_axis, y, height)}" for x, y in points)
     return Markup(
         '<svg width="100%" height="{0}" viewBox="0 0 {1:g} {0}" preserveAspectRatio="none">'
         '<polyline class="line {2}" points="{3}"/></svg>'
-    ).format(height, _WIDTH, series.style, path)
+    ).format(height, _WIDTH, style, path)
 
 
 def _mark(best: tuple[float, float], style: str, x_axis: Axis, y_axis: Axis, height: int, with_figure: bool) -> Markup:

@@ -97,11 +97,11 @@ class _Row:
 @final
 @dataclass(frozen=True)
 class _Legend:
-    """One candidate's colour, and its best Fréchet distance in words (empty without one)."""
+    """One candidate's colour, and in words its best Fréchet distance and its rollbacks (empty without either)."""
 
     name: str
     colour: int
-    best: str
+    words: str
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -215,13 +215,19 @@ def _series(curves: Mapping[str, Sequence[Mapping[str, Any]]], numbers: Mapping[
         points = _points(lines, key)
         if points:
             best = min(points, key=lambda point: point[1]) if key == "fd" else None
-            series.append(Series(name, numbers[name], points, best))
+            series.append(Series(name, numbers[name], points, best, _rollbacks(lines, key)))
     return series
 
 
 def _points(lines: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[float, float], ...]:
     pairs = [(finite(line.get("kimg")), finite(line.get(key))) for line in lines]
     return tuple((x, y) for x, y in pairs if x is not None and y is not None)
+
+
+def _rollbacks(lines: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[int, float], ...]:
+    """Points that lie before each rollback, and where it went back from; see `Series`."""
+    found = [(number, finite(line.get("kimg"))) for number, line in enumerate(lines) if line.get("event") == "rollback"]
+    return tuple((len(_points(lines[: number + 1], key)), x) for number, x in found if x is not None)
 
 
 def _small_charts(
@@ -243,7 +249,10 @@ def _described(title: str, series: Sequence[Series]) -> str:
 
 def _legend(name: str, number: int, lines: Sequence[Mapping[str, Any]]) -> _Legend:
     best = min(_points(lines, "fd"), key=lambda point: point[1], default=None)
-    return _Legend(name, number % COLOURS, f"best {text(best[1])} at {text(best[0])} kimg" if best else "")
+    said = [f"best {text(best[1])} at {text(best[0])} kimg"] if best else []
+    if back := [text(x) for _, x in _rollbacks(lines, "fd")]:
+        said.append(f"went back to a checkpoint at {' and '.join(back)} kimg (dotted)")
+    return _Legend(name, number % COLOURS, ", ".join(said))
 
 
 def _data_uri(png: Path) -> str | None:

@@ -290,6 +290,26 @@ def test_the_best_point_alone_carries_a_figure() -> None:
     assert re.findall(r">best ([^<]+)<", chart) == ["20"]
 
 
+def test_a_line_is_broken_and_marked_where_training_went_back(page: Page, tmp_path: Path) -> None:
+    back = {"kimg": 55.0, "fd": None, "loss_generator": None, "event": "rollback"}
+    again = [{"kimg": kimg, "fd": 9.0, "loss_generator": 1.0} for kimg in (40.0, 50.0, 60.0)]
+    curves = {"dcgan": [*stats(300.0, 90.0, 40.0, 20.0, 10.0), back, back | {"kimg": 35.0}, *again]}
+    html = written(replace(page, curves=curves), tmp_path)
+    drawn = re.findall(r'<polyline class="line s0" points="([^"]+)"', html)
+    assert [len(points.split()) for points in drawn] == [5, 3] * 2  # of the distance and of the generator's loss
+    for points in drawn:
+        xs = [float(point.split(",")[0]) for point in points.split()]
+        assert xs == sorted(xs)
+    assert html.count('<line class="back s0"') == 4
+    assert "went back to a checkpoint at 55 and 35 kimg" in Read(html).seen
+
+
+def test_a_rollback_beyond_the_last_point_is_on_the_chart() -> None:
+    chart = line_chart([Series("a", 0, ((10.0, 3.0), (20.0, 2.0)), rollbacks=((2, 80.0),))], "x")
+    ((start, end),) = re.findall(r'<line class="back s0" x1="([^"]+)%" x2="([^"]+)%"', chart)
+    assert start == end and 50 < float(start) <= 100
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
