@@ -138,7 +138,7 @@ class App:
         def watch(stats: Mapping[str, Any]) -> None:
             fd = stats.get("fd")
             if fd is not None:
-                log(f"{candidate}: {stats['kimg']:.0f} of {stats['total_kimg']:.0f} kimg, Fréchet distance {fd:.2f}")
+                log(f"{candidate}: {stats['kimg']:.0f} of {stats['total_kimg']:.0f} kimg, Fréchet distance {fd:z.2f}")
 
         self.observe(stage, 0, 0, "")
         trained = self.record.train(candidate, run, parent, self._listener(stage, log), watch)

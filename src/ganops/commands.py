@@ -166,7 +166,7 @@ def reference(start: Path) -> None:
         report = stage(workspace.layout, workspace.config, progress)
     _say(
         f"reference: {report.extractor}@{report.extractor_sha256[:8]}, held-out accuracy {report.accuracy:.3f}, "
-        f"{report.dim} features; real images score {report.floor:.2f}"
+        f"{report.dim} features; real images score {report.floor:z.2f}"
     )
 
 
@@ -176,7 +176,7 @@ def train(start: Path, candidate: str) -> None:
 
     with _stage(start, "train", candidate) as (workspace, progress):
         report = stage(workspace.layout, workspace.config, candidate, code_digest("train"), progress)
-    distance = "not measured" if report.fd is None else f"{report.fd:.2f}"
+    distance = "not measured" if report.fd is None else f"{report.fd:z.2f}"
     _say(f"train: {candidate}: best snapshot at {report.best_images_seen} images, Fréchet distance {distance}")
     for note in report.notes:
         _say(f"train: {note}")
@@ -188,7 +188,7 @@ def evaluate(start: Path, candidate: str) -> None:
     with _stage(start, "evaluate", candidate) as (workspace, progress):
         report = stage(workspace.layout, workspace.config, candidate, progress)
     fd = report.fd_star
-    _say(f"evaluate: {candidate}: {report.score_name} {fd.value:.2f} (95 % {fd.low:.2f} to {fd.high:.2f})")
+    _say(f"evaluate: {candidate}: {report.score_name} {fd.value:z.2f} (95 % {fd.low:z.2f} to {fd.high:z.2f})")
 
 
 @contextmanager
@@ -326,7 +326,7 @@ def status(start: Path, json: bool) -> None:
         _print_json({"model": app.workspace.config.model.name, "versions": versions, "stale": stale})
         return
     rows = [
-        {**row, "aliases": ", ".join(row["aliases"]), "fd": None if row["fd"] is None else f"{row['fd']:.2f}"}
+        {**row, "aliases": ", ".join(row["aliases"]), "fd": None if row["fd"] is None else f"{row['fd']:z.2f}"}
         for row in versions
     ]
     print_rows(

@@ -257,9 +257,9 @@ def _with_error(measured: Measurement) -> str:
     """`2.54 ± 0.09`: the value to the digit that its standard error leaves meaningful."""
     error = measured.standard_error
     if not (error > 0 and math.isfinite(error)):
-        return f"{measured.value:.4g}"
+        return f"{measured.value:z.4g}"
     decimals = max(0, 1 - math.floor(math.log10(error))) if error < 10 else 0
-    return f"{measured.value:.{min(decimals, 12)}f} ± {error:.{min(decimals, 12)}f}"
+    return f"{measured.value:z.{min(decimals, 12)}f} ± {error:.{min(decimals, 12)}f}"
 
 
 def _check(

@@ -101,6 +101,10 @@ def test_min_improvement_and_first_bound_are_policy() -> None:
     assert not decide(_first(20.0), GateConfig(first=FirstPromotionConfig(max_fd=21.0)), 1).promote
 
 
+def test_a_distance_just_below_zero_is_said_as_zero() -> None:
+    assert "Fréchet distance 0.0 ± 1.0." in decide(_first(-0.001), GateConfig(), 1).sentence
+
+
 def test_later_attempts_need_more_and_all_together_spend_alpha() -> None:
     comparison = _against_champion(1.2)
     verdicts = [decide(comparison, POLICY, attempt).promote for attempt in (1, 2, 5, 20)]

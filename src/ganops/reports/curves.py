@@ -101,7 +101,7 @@ def text(value: float | None, digits: int = 4) -> str:
     if abs(value) >= 10.0 ** (digits - 1):
         shown = f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.{digits - 1}g}"
     else:
-        shown = f"{value:.{digits}g}"
+        shown = f"{value:z.{digits}g}"
     return shown.replace("-", "−")
 
 

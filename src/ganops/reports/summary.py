@@ -25,7 +25,7 @@ class CandidateRow:
 
     def interval(self) -> str:
         """The interval for a person."""
-        return "-" if self.low is None or self.high is None else f"{self.low:.2f} to {self.high:.2f}"
+        return "-" if self.low is None or self.high is None else f"{self.low:z.2f} to {self.high:z.2f}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -105,9 +105,9 @@ class RunSummary:
             {
                 "candidate": row.name,
                 "family": row.family,
-                "FD*": "failed" if row.fd is None else f"{row.fd:.2f}",
+                "FD*": "failed" if row.fd is None else f"{row.fd:z.2f}",
                 "95 % interval": row.interval(),
-                **{words(name).lower(): f"{value:.3g}" for name, value in row.metrics.items()},
+                **{words(name).lower(): f"{value:z.3g}" for name, value in row.metrics.items()},
             }
             for row in self.candidates
         ]
@@ -125,4 +125,4 @@ class RunSummary:
 
 
 def _figure(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else "-"
+    return f"{value:z.4g}" if isinstance(value, int | float) else "-"

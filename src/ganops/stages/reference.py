@@ -51,7 +51,7 @@ class ReferenceReport:
     def sentence(self) -> str:
         return (
             f"{self.extractor} {self.extractor_sha256[:8]} gets {self.accuracy:.1%} of held-out images right; "
-            f"{self.dim} features; Fréchet distance of real images {self.floor:.3g}"
+            f"{self.dim} features; Fréchet distance of real images {self.floor:z.3g}"
         )
 
     def to_json(self) -> dict[str, Any]:

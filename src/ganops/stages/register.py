@@ -47,7 +47,7 @@ def register(
             journal.append("registered", known.version, f"{name} has the lowest distance on select", entered)
         return Registration(known, name, False, f"{name} is the best candidate, and is version {known.version} already")
     score, fd = report.protocol.score, report.fd_star
-    figure = f"{score} {fd.value:.2f} (95 % {fd.low:.2f} to {fd.high:.2f})"
+    figure = f"{score} {fd.value:z.2f} (95 % {fd.low:z.2f} to {fd.high:z.2f})"
     tags = {"ganops.candidate": name, "ganops.score": score, "ganops.fd": f"{fd.value:.6g}"}
     version = registry.register(workspace.layout.snapshot(name), snapshot.sha256, run_of(name), tags)
     reason = f"{name} has the lowest distance on select: {figure}"

@@ -310,10 +310,17 @@ def test_a_rollback_beyond_the_last_point_is_on_the_chart() -> None:
     assert start == end and 50 < float(start) <= 100
 
 
+def test_a_figure_just_below_zero_is_zero(page: Page) -> None:
+    best = row(fd=-0.001, low=-0.3, high=-0.004, metrics={"coverage": -0.0})
+    (shown,) = replace(page.summary, candidates=(best,)).table()
+    assert (shown["FD*"], shown["95 % interval"], shown["coverage"]) == ("0.00", "-0.30 to 0.00", "0")
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
         (0.0, "0"),
+        (-0.0, "0"),
         (-0.25, "−0.25"),
         (4.8731, "4.873"),
         (12345.6, "12,346"),
