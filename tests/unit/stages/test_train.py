@@ -199,7 +199,7 @@ def test_a_collapse_keeps_the_best_snapshot_and_records_why(layout: Layout, monk
         return means
 
     monkeypatch.setattr(loop, "train_step", collapsing)
-    floor = {"diversity_floor": 1e-9, "grace": 0.0}
+    floor = {"diversity_floor": 1e-12, "grace": 0.0}
     report = train(layout, config_with({"kimg": 2.0}, guard=floor), "a", "code")
     lines = [json.loads(line) for line in (layout.train_dir("a") / "stats.jsonl").read_text().splitlines()]
     assert (report.images_seen, report.best_images_seen) == (304, 104)
