@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from ganops.config import ReferenceConfig
 from ganops.data.prepared import load
@@ -21,12 +22,12 @@ from ganops.evaluation.extractors import load_extractor, train_classifier
 from ganops.evaluation.extractors.extractor import to_float
 from ganops.evaluation.extractors.training import project
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
-from ganops.models import Generator, generate
+from ganops.evaluation.sample import Features, generated_stats
+from ganops.models import Generator
 from ganops.progress import Progress, silent
 from ganops.workspace import find
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
-Features = Callable[[Images], np.ndarray[Any, np.dtype[np.float32]]]
 
 SIDE = 28
 SCORED_IMAGES, SCORE_SEED = 2000, 0
@@ -72,12 +73,12 @@ def digits_ground(progress: Progress = silent, num_images: int = SCORED_IMAGES) 
     classifier = train_classifier(images_u8[~held_out], labels[~held_out], 10, ReferenceConfig(), progress)
     network = project(classifier, images_u8[~held_out], _DIMENSIONS)
 
-    def features(images_u8: Images) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def features(images_u8: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
         with torch.inference_mode():
             found: np.ndarray[Any, np.dtype[np.float32]] = network(to_float(images_u8))[0].numpy()
         return found
 
-    stats = FeatureStats.from_features(features(images_u8[held_out]))
+    stats = FeatureStats.from_features(features(torch.from_numpy(images_u8[held_out])))
     return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], _scorer(features, stats, num_images))
 
 
@@ -87,9 +88,4 @@ def _enlarged(png: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def _scorer(features: Features, held_out: FeatureStats, num_images: int) -> Callable[[Generator], float]:
-    def score(generator: Generator) -> float:
-        device = next(generator.parameters()).device
-        images_u8 = torch.cat(list(generate(generator, num_images, SCORE_SEED, device=device))).numpy()
-        return frechet_distance(FeatureStats.from_features(features(images_u8)), held_out)
-
-    return score
+    return lambda generator: frechet_distance(generated_stats(generator, features, num_images, SCORE_SEED), held_out)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from ganops.errors import IncomparableReports, SnapshotError
 from ganops.evaluation.extractors import Extractor
+from ganops.evaluation.frechet import FeatureStats
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.files import sha256_bytes
+from ganops.models.networks import Generator
 from ganops.models.sampling import generate
 from ganops.models.snapshot import Snapshot
 from ganops.progress import Progress, silent
 
 TRAINING_IMAGES = "training_images.npy"
 BATCH_SIZE = 256
+Features = Callable[[Tensor], npt.NDArray[np.float32]]
+"""Of images_u8, uint8 (N, C, H, W): float32 (N, d)."""
 
 
 @final
@@ -79,6 +86,13 @@ def take_sample(
         metric_version=reference.metric_version,
     )
     return Sample(snapshot.sha256, features, classes, protocol, training_images)
+
+
+def generated_stats(generator: Generator, features: Features, num_images: int, seed: int) -> FeatureStats:
+    """Mean and covariance of the features of images that `generator` makes from `seed`, on the device where it is."""
+    device = next(generator.parameters()).device
+    images_u8 = torch.cat(list(generate(generator, num_images, seed, BATCH_SIZE, device)))
+    return FeatureStats.from_features(features(images_u8))
 
 
 def read_training_images(directory: Path, snapshot: Snapshot) -> npt.NDArray[np.uint64]:

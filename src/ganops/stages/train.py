@@ -18,9 +18,10 @@ from ganops.config import Config
 from ganops.errors import RankLost, WorkspaceError
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
+from ganops.evaluation.sample import generated_stats
 from ganops.files import write_bytes
 from ganops.layout import Layout
-from ganops.models import Generator, generate, save_snapshot
+from ganops.models import Generator, save_snapshot
 from ganops.progress import Progress, silent
 from ganops.stages.sample import write_by_class, write_sample
 from ganops.stages.train_task import TrainTask, train_task
@@ -125,9 +126,7 @@ def _scorer(task: TrainTask) -> Callable[[Generator], Evaluation]:
     count = task.config.train.evaluate_images
 
     def score(generator: Generator) -> Evaluation:
-        device = next(generator.parameters()).device
-        images_u8 = torch.cat(list(generate(generator, count, SCORE_SEED, device=device)))
-        generated = FeatureStats.from_features(extractor.features(images_u8))
+        generated = generated_stats(generator, extractor.features, count, SCORE_SEED)
         diversity = float(np.trace(generated.sigma) / np.trace(reference.sigma))
         return Evaluation(frechet_distance(generated, reference), diversity)
 
