@@ -4,13 +4,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-train lock clean
+.PHONY: demo test test-unit lint bench bench-train lock clean
 
 demo: $(READY)  ## the whole path on real digits, in about four minutes
 	$(BIN)/ganops demo demo
 
 test: lint  ## lint, types, import contracts, then every test
 	$(BIN)/python -m pytest
+
+test-unit: $(READY)  ## without vendors or processes, in less than 30 s of CPU
+	$(BIN)/python -m pytest tests/unit
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -113,23 +113,6 @@ def test_the_progress_callback_hears_the_end(layout: Layout, listed: Any, pictur
     assert heard[0] == (0, 3) and heard[-1] == (3, 3)
 
 
-def test_two_processes_write_the_same_bytes(tmp_path: Path, picture: Picture) -> None:
-    (tmp_path / "photos").mkdir()
-    for seed in range(20):
-        (tmp_path / "photos" / f"{seed}.png").write_bytes(picture(seed, mode="RGB"))
-    code = (
-        "import sys; from pathlib import Path; from ganops.layout import Layout;"
-        "from ganops.data.raw_store import add; from ganops.data.sources import open_source;"
-        "add(Layout(Path(sys.argv[1])), open_source(sys.argv[2]))"
-    )
-    for name in ("one", "two"):
-        env = os.environ | {"PYTHONHASHSEED": "1" if name == "one" else "2"}
-        subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / name), str(tmp_path / "photos")], check=True, env=env
-        )
-    assert digests(tmp_path / "one" / "data" / "raw") == digests(tmp_path / "two" / "data" / "raw")
-
-
 def test_the_schema_tells_hugging_face_that_these_are_images(layout: Layout, listed: Any, picture: Picture) -> None:
     add(layout, listed(images(picture, range(1))))
     metadata = pq.read_schema(layout.raw / "images-00000.parquet").metadata

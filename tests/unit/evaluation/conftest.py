@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,17 +10,9 @@ import pytest
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sample import Sample
-from ganops.evaluation.threads import one_thread
 
 EXTRACTOR, HASH = "e" * 64, "r" * 64
 NUM_CLASSES = 4
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Matrices this small only wait for each other's threads."""
-    with one_thread():
-        yield
 
 
 @pytest.fixture

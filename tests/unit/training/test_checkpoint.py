@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,8 @@ from ganops.files import sha256_bytes
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.state import TrainingState, fresh_state, tensors_of
 
-HERE = Path(__file__).parent
+SHORT_KIMG = 0.16
+"""Long enough for three checkpoints."""
 
 
 def files(folder: Path) -> list[Path]:
@@ -37,20 +35,20 @@ def state_of(recipe: str = "lite") -> TrainingState:
 
 
 def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
-    expected = run(tmp_path)
+    expected = run(tmp_path, kimg=SHORT_KIMG)
     newest, previous = files(tmp_path)
     newest.write_bytes(newest.read_bytes()[:-100])
-    result = run(tmp_path)
+    result = run(tmp_path, kimg=SHORT_KIMG)
     assert result.resumed_at == images_seen(previous)
     assert newest.name in result.notes[0] and "damaged" in result.notes[0]
     assert digest(result) == digest(expected)
 
 
 def test_with_no_whole_checkpoint_it_starts_anew_and_says_so(tmp_path: Path) -> None:
-    expected = run(tmp_path)
+    expected = run(tmp_path, kimg=SHORT_KIMG)
     for path in tmp_path.iterdir():
         path.write_bytes(b"")
-    result = run(tmp_path)
+    result = run(tmp_path, kimg=SHORT_KIMG)
     assert result.resumed_at == 0
     assert sum("damaged" in note for note in result.notes) == 2
     assert digest(result) == digest(expected)
@@ -58,14 +56,14 @@ def test_with_no_whole_checkpoint_it_starts_anew_and_says_so(tmp_path: Path) -> 
 
 def test_a_checkpoint_of_another_configuration_is_refused_by_name_and_digest(tmp_path: Path) -> None:
     mine, other = tmp_path / ("a" * 32), tmp_path / ("b" * 32)
-    expected = run(mine)
-    run(other, generator_lr=1e-2)
+    expected = run(mine, kimg=SHORT_KIMG)
+    run(other, kimg=SHORT_KIMG, generator_lr=1e-2)
     for path in files(mine):
         path.unlink()
     for path in files(other):
         path.rename(mine / path.name)
     newest = files(mine)[0]
-    result = run(mine)
+    result = run(mine, kimg=SHORT_KIMG)
     assert result.resumed_at == 0
     assert newest.name in result.notes[0]
     assert "another configuration (digest bbbbbbbbbbbb, not aaaaaaaaaaaa)" in result.notes[0]
@@ -162,27 +160,19 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
-    """In a process whose files may not grow beyond half a checkpoint, as on a disk that is full."""
-    CheckpointStore(tmp_path).save(state_of())
+    """While no file may grow beyond half a checkpoint, as on a disk that is full."""
+    store, state = CheckpointStore(tmp_path), state_of()
+    store.save(state)
     (before,) = files(tmp_path)
     content = before.read_bytes()
-    program = f"""
-        import resource, sys
-        sys.path[:0] = [{str(HERE)!r}]
-        from test_checkpoint import CheckpointStore, Path, WorkspaceError, state_of
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({len(content) // 2}, {resource.RLIM_INFINITY}))
-        state = state_of()
-        state.images_seen = 100
-        try:
-            CheckpointStore(Path({str(tmp_path)!r})).save(state)
-        except WorkspaceError as error:
-            print(error)
-    """
-    said = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
-    ).stdout
-    assert "could not be written" in said and "Earlier ones are whole" in said
+    state.images_seen = 100
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, limits[1]))
+    try:
+        with pytest.raises(WorkspaceError, match=r"could not be written.*Earlier ones are whole"):
+            store.save(state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(tmp_path) == [before]
     assert before.read_bytes() == content
-    restored = state_of()
-    assert CheckpointStore(tmp_path).restore(restored) == []
+    assert CheckpointStore(tmp_path).restore(state_of()) == []

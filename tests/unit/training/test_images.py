@@ -20,6 +20,7 @@ from ganops.training.guard import Evaluation
 from ganops.training.images import BATCHES_AHEAD, Mapped, Prefetched, Resident, TrainingImages, training_images
 
 CPU = torch.device("cpu")
+TWO_EPOCHS_KIMG = 2 * len(IMAGES) / 1000
 WAYS: dict[str, Callable[[np.ndarray[Any, Any], ShuffledBatches], TrainingImages]] = {
     "resident": lambda images_u8, order: Resident(images_u8, order, CPU),
     "mapped": Mapped,
@@ -68,13 +69,13 @@ def test_training_ends_in_the_same_bytes_wherever_the_images_lie(
 ) -> None:
     monkeypatch.setattr("training_run.IMAGES", mapped)
     digests = {
-        name: digest(run(tmp_path / name, recipe, train_keys={"resident": resident}))
+        name: digest(run(tmp_path / name, recipe, kimg=TWO_EPOCHS_KIMG, train_keys={"resident": resident}))
         for name, resident in {"copied": True, "mapped": False, "auto": "auto"}.items()
     }
     monkeypatch.setattr(
         inputs, "training_images", lambda images_u8, order, device, _: WAYS["prefetched"](mapped, order)
     )
-    digests["ahead"] = digest(run(tmp_path / "ahead", recipe))
+    digests["ahead"] = digest(run(tmp_path / "ahead", recipe, kimg=TWO_EPOCHS_KIMG))
     assert len(set(digests.values())) == 1, digests
 
 

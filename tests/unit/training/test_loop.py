@@ -2,28 +2,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
-from training_run import RECIPES, Recorder, brightness, digest, run
+from training_run import Recorder, brightness, plant, run
 
-from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
-from ganops.models import Generator, ModelSpec, generate
+from ganops.models import Generator
 from ganops.training import loop
-from ganops.training.checkpoint import CheckpointStore
 from ganops.training.guard import Evaluation
-from ganops.training.precision import resolve_precision
 from ganops.training.state import TrainingState
-
-CPU = torch.device("cpu")
-FAST_BFLOAT16 = resolve_precision("auto", CPU) == "bfloat16"
-TIMES = ("seconds", "images_per_second", "evaluation_share")
 
 
 def test_lines_and_samples_come_at_positions_not_at_times(tmp_path: Path) -> None:
@@ -91,18 +81,6 @@ def test_the_best_generator_is_kept(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the guard, at work
 
 
-def plant(monkeypatch: pytest.MonkeyPatch, fault: Callable[[TrainingState], None]) -> None:
-    """Let `fault` happen to the state after every step."""
-    honest = loop.train_step
-
-    def faulty(state: TrainingState, *rest: Any) -> torch.Tensor:
-        means = honest(state, *rest)
-        fault(state)
-        return means
-
-    monkeypatch.setattr(loop, "train_step", faulty)
-
-
 class _Once:
     """Spoils a weight the first time that `images_seen` are passed: a cosmic ray."""
 
@@ -167,26 +145,6 @@ def test_a_planted_collapse_is_stopped_within_two_evaluations(tmp_path: Path, mo
     assert recorder.lines[-1]["best_fd"] == result.best_score
 
 
-def test_a_healthy_training_on_real_digits_is_never_stopped(tmp_path: Path) -> None:
-    digits = (load_digits().images * (255 / 16)).round().astype(np.uint8)[:, None]
-    pixels = digits.reshape(len(digits), -1) / 255.0
-
-    def score(generator: Generator) -> Evaluation:
-        images = torch.cat(list(generate(generator, 200, 0))).flatten(1).numpy() / 255.0
-        return Evaluation(
-            float(np.square(images.mean(0) - pixels.mean(0)).sum()), images.var(0).sum() / pixels.var(0).sum()
-        )
-
-    candidate = CandidateConfig.model_validate({"preset": "digits-cpu", "kimg": 4.0, "warm_up_kimg": 0.5})
-    keys = {"device": "cpu", "precision": "float32", "evaluate_every_kimg": 0.5}
-    spec, recorder = ModelSpec("lite", (1, 8, 8), candidate.z_dim, candidate.width), _Unseeing()
-    store = CheckpointStore(tmp_path)
-    result = loop.train(digits, spec, candidate, TrainConfig.model_validate(keys), 0, score, store, recorder)
-    assert (result.stopped, result.images_seen) == (None, 4032)
-    diversities = [line["diversity"] for line in recorder.lines if line["diversity"] is not None]
-    assert min(diversities) > 0.05 and 0.5 < diversities[-1] < 2.0
-
-
 def test_out_of_memory_is_survived_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest, notes = loop.fresh_state, []
 
@@ -209,87 +167,3 @@ def test_out_of_memory_is_survived_and_said(tmp_path: Path, monkeypatch: pytest.
     assert said in result.notes and said in notes
     for one, other in zip(result.generator.parameters(), plenty.generator.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-4)
-
-
-# ---------------------------------------------------------------- stopping and resuming
-
-
-class _Unseeing(Recorder):
-    """Follows a training of images of any size."""
-
-    def samples(self, images_seen: int, images_u8: torch.Tensor) -> None:
-        self.samples_at.append(images_seen)
-
-
-class _StopError(Exception):
-    pass
-
-
-class _Stopping(Recorder):
-    """Ends the training at the line after `images_seen`."""
-
-    def __init__(self, images_seen: int) -> None:
-        super().__init__()
-        self._stop = images_seen
-
-    def line(self, line):  # type: ignore[no-untyped-def]
-        super().line(line)
-        if line["images_seen"] > self._stop:
-            raise _StopError
-
-
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_resumed_is_the_same_as_never_stopped(tmp_path: Path, recipe: str) -> None:
-    resumes_exactly(tmp_path, recipe, "float32")
-
-
-@pytest.mark.skipif(not FAST_BFLOAT16, reason="emulated")
-@pytest.mark.parametrize("recipe", ["dcgan", "everything"])
-def test_resumed_is_the_same_in_bfloat16(tmp_path: Path, recipe: str) -> None:
-    resumes_exactly(tmp_path, recipe, "bfloat16")
-
-
-def resumes_exactly(folder: Path, recipe: str, precision: str) -> None:
-    whole, resumed = Recorder(), Recorder()
-    expected = run(folder / "whole" / "c", recipe, precision, whole)
-    with pytest.raises(_StopError):
-        run(folder / "stopped" / "c", recipe, precision, _Stopping(250))
-    result = run(folder / "stopped" / "c", recipe, precision, resumed)
-    assert 200 <= result.resumed_at <= 264
-    assert resumed.earlier > 0
-    assert digest(result) == digest(expected)
-    assert (result.best_score, result.best_images_seen) == (expected.best_score, expected.best_images_seen)
-    assert _timeless(resumed) == _timeless(whole)
-
-
-def _timeless(recorder: Recorder) -> list[dict[str, object]]:
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in recorder.lines]
-
-
-@pytest.mark.parametrize("stop_after", [100, 180, 260, 350])
-def test_resumed_is_the_same_around_a_rollback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
-) -> None:
-    def spoil(state: TrainingState) -> None:
-        """At the same place of the first course, whoever runs it."""
-        if state.images_seen == 232 and not any("event" in line for line in state.lines):
-            with torch.no_grad():
-                next(state.generator.parameters()).fill_(math.inf)
-
-    plant(monkeypatch, spoil)
-    whole, resumed = Recorder(), Recorder()
-    expected = run(tmp_path / "whole" / "c", "lite", recorder=whole)
-    assert any(line.get("event") == "rollback" for line in whole.lines)
-    with pytest.raises(_StopError):
-        run(tmp_path / "stopped" / "c", "lite", recorder=_Stopping(stop_after))
-    result = run(tmp_path / "stopped" / "c", "lite", recorder=resumed)
-    assert digest(result) == digest(expected)
-    assert _timeless(resumed) == _timeless(whole)
-
-
-def test_auto_is_resolved_once_and_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "resolve_precision", lambda wanted, device: "float32")
-    with pytest.raises(_StopError):
-        run(tmp_path, "lite", "auto", _Stopping(250))
-    monkeypatch.setattr(loop, "resolve_precision", lambda wanted, device: "bfloat16")
-    assert run(tmp_path, "lite", "auto").precision == "float32"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 
@@ -14,9 +15,11 @@ from ganops.config import CandidateConfig, TrainConfig
 from ganops.files import sha256_bytes
 from ganops.models import Generator, ModelSpec, family_spec, latents
 from ganops.progress import Progress, silent
+from ganops.training import loop
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.guard import Evaluation
 from ganops.training.loop import TrainingResult, train
+from ganops.training.state import TrainingState
 
 SHAPE = (1, 8, 9)
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, *SHAPE), dtype=np.uint8)
@@ -104,3 +107,15 @@ def run(
 
 def digest(result: TrainingResult) -> str:
     return sha256_bytes(safetensors.torch.save(dict(result.generator.state_dict())))
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, fault: Callable[[TrainingState], None]) -> None:
+    """Let `fault` happen to the state after every step."""
+    honest = loop.train_step
+
+    def faulty(state: TrainingState, *rest: Any) -> torch.Tensor:
+        means = honest(state, *rest)
+        fault(state)
+        return means
+
+    monkeypatch.setattr(loop, "train_step", faulty)

@@ -19,13 +19,6 @@ from ganops.data.sources import RawImage, fashion_mnist, open_source
 from ganops.errors import SourceRefused
 
 
-def test_digits() -> None:
-    pytest.importorskip("sklearn")
-    items = list(open_source("digits"))
-    assert len(items) == 1797
-    assert {item.label for item in items if isinstance(item, RawImage)} == set("0123456789")
-
-
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 

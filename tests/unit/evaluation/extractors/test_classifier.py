@@ -30,11 +30,16 @@ def _card(shape: tuple[int, int, int], dim: int) -> Card:
     return Card("classifier", shape, 16, dim, ("rows", "columns"), 0.9, "p@1", 0)
 
 
-@pytest.fixture
-def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extractor:
-    monkeypatch.setattr(training, "MIN_STEPS", 40)
+@pytest.fixture(scope="module")
+def network() -> ExtractorNetwork:
     images, labels = _stripes(300, (1, 8, 8))
-    network = project(train_classifier(images, labels, 2, CONFIG), images, 10)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(training, "MIN_STEPS", 40)
+        return project(train_classifier(images, labels, 2, CONFIG), images, 10)
+
+
+@pytest.fixture
+def saved(tmp_path: Path, network: ExtractorNetwork) -> Extractor:
     return save_extractor(tmp_path / "extractor", network, _card((1, 8, 8), 10))
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from training_run import digest, run
 
-# Processes are forked from one that has imported the slow part and trained nothing: a start takes milliseconds.
+# Processes are forked from one that has imported the slow parts (torch's optimisers import the second) and trained
+# nothing: a start takes milliseconds.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["ganops.training.loop"])
+_CONTEXT.set_forkserver_preload(["ganops.training.loop", "torch._dynamo"])
 
 
 def _train(folder: str, recipe: str, kimg: float) -> None:
