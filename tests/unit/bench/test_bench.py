@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from ganops.bench.contestants import Contest, Contestant, Engine, PaperStep, PlainLoop
 from ganops.bench import measure
+from ganops.bench.contestants import Contest, Contestant, Engine, PaperStep, PlainLoop
 from ganops.bench.measure import MATCHES, bench_training
 from ganops.config import CandidateConfig
 from ganops.models import ModelSpec, latents

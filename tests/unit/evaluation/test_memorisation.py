@@ -7,18 +7,6 @@ import numpy as np
 from ganops.evaluation.memorisation import memorisation
 
 
-def test_an_honest_generator_is_seldom_suspected() -> None:
-    alarms, repeats, figures = 0, 40, []
-    for seed in range(repeats):
-        random = np.random.default_rng(seed)
-        generated, train, held_out = (random.normal(size=(n, 6)) for n in (400, 150, 150))
-        measured = memorisation(generated, train, held_out).measurement
-        figures.append(measured.value)
-        alarms += measured.value > 1.645 * measured.standard_error
-    assert abs(np.mean(figures)) < 0.03
-    assert alarms / repeats <= 0.10
-
-
 def test_a_copier_is_found_and_a_share_of_copies_in_proportion() -> None:
     random = np.random.default_rng(0)
     train, held_out, honest = (random.normal(size=(200, 6)) for _ in range(3))

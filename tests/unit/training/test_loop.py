@@ -29,7 +29,7 @@ def test_lines_and_samples_come_at_positions_not_at_times(tmp_path: Path) -> Non
 
 def test_every_line_has_the_gradient_norm_of_each_layer_and_the_share_of_evaluation(tmp_path: Path) -> None:
     recorder = Recorder()
-    run(tmp_path, "lite", recorder=recorder)
+    run(tmp_path, "lite", recorder=recorder, kimg=0.1)
     for line in recorder.lines:
         for player in ("generator", "discriminator"):
             layers = line[f"grad_norms_{player}"]
@@ -42,7 +42,7 @@ def test_every_line_has_the_gradient_norm_of_each_layer_and_the_share_of_evaluat
 
 
 def test_dear_evaluation_is_said(tmp_path: Path) -> None:
-    result = run(tmp_path, train_keys={"evaluate_every_kimg": 0.008})
+    result = run(tmp_path, kimg=0.1, train_keys={"evaluate_every_kimg": 0.008})
     assert any("evaluate_every_kimg" in note for note in result.notes)
 
 
