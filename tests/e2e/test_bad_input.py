@@ -355,7 +355,10 @@ def test_a_run_that_is_ended_leaves_nothing_at_work_and_is_taken_up(new_workspac
         process.kill()
     _, said = process.communicate(timeout=60)
     assert (process.returncode, "stopped: " in said) == ((130, True) if way == "Ctrl-C" else (-9, False)), said
-    time.sleep(2)
+    for _ in range(20):
+        if not _working_in(new_workspace.folder):
+            break
+        time.sleep(0.1)
     assert not _working_in(new_workspace.folder)
     assert new_workspace.json("status")["versions"] == []
     workspace.edit_params(Layout(new_workspace.folder), {"candidates.lite.kimg": 12})

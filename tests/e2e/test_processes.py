@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -53,29 +54,45 @@ def assert_same_state(one: Path, other: Path) -> None:
         )
 
 
+Alone = Callable[[str], tuple[dict[str, Any], Path]]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    """What one process that is never interrupted comes to with a recipe, and where; each is trained once."""
+
+    @functools.cache
+    def train_alone(recipe: str) -> tuple[dict[str, Any], Path]:
+        folder = tmp_path_factory.mktemp(recipe)
+        (outcome,) = trained(folder, recipe, 1)
+        return outcome, folder
+
+    return train_alone
+
+
 @pytest.mark.parametrize("recipe", ["lite", "everything", "dcgan", "spectral"])
-def test_two_processes_train_as_one_does(tmp_path: Path, recipe: str) -> None:
+def test_two_processes_train_as_one_does(tmp_path: Path, alone: Alone, recipe: str) -> None:
     """R1 and R2 on relativistic pairs with noise; GP with classes, augmentation and mixed batches; batch norm in both
     players; spectral norm with three discriminator steps: in float64, to 1e-10.
     """
-    (alone,) = trained(tmp_path / "one", recipe, 1)
-    first, second = trained(tmp_path / "two", recipe, 2)
-    assert len(alone["lines"]) == STEPS > 20
-    assert_equal_to_rounding(first["lines"], alone["lines"])
-    assert_same_state(tmp_path / "two", tmp_path / "one")
+    expected, folder = alone(recipe)
+    first, second = trained(tmp_path, recipe, 2)
+    assert len(expected["lines"]) == STEPS > 20
+    assert_equal_to_rounding(first["lines"], expected["lines"])
+    assert_same_state(tmp_path, folder)
     assert first["sha256"] == second["sha256"]
 
 
 @pytest.mark.parametrize("recipe", ["lite", "dcgan"])
-def test_another_number_of_processes_goes_on_where_one_ended(tmp_path: Path, recipe: str) -> None:
+def test_another_number_of_processes_goes_on_where_one_ended(tmp_path: Path, alone: Alone, recipe: str) -> None:
     """Two, one, two: the losses and weights of one process that was never interrupted, in float64, to 1e-10."""
-    (alone,) = trained(tmp_path / "whole", recipe, 1)
+    expected, folder = alone(recipe)
     lines = []
     for processes, until_step in ((2, 8), (1, 16), (2, STEPS)):
-        lines = trained(tmp_path / "parts", recipe, processes, until_step)[0]["lines"]
+        lines = trained(tmp_path, recipe, processes, until_step)[0]["lines"]
         assert len(lines) == until_step
-    assert_equal_to_rounding(lines, alone["lines"])
-    assert_same_state(tmp_path / "parts", tmp_path / "whole")
+    assert_equal_to_rounding(lines, expected["lines"])
+    assert_same_state(tmp_path, folder)
 
 
 def test_all_go_back_and_fail_together(tmp_path: Path) -> None:
