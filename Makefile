@@ -12,7 +12,7 @@ demo: $(READY)  ## the whole path on real digits, in about four minutes
 test: lint  ## lint, types, import contracts, then every test
 	$(BIN)/python -m pytest
 
-test-unit: $(READY)  ## without vendors or processes, in less than 30 s of CPU
+test-unit: $(READY)  ## without vendors and without long trainings
 	$(BIN)/python -m pytest tests/unit
 
 lint: $(READY)
