@@ -83,6 +83,7 @@ MATCHES = (
 class Row:
     """One line of the table; None where nothing was measured, and `note` says why.
 
+    note of what was measured: why the engine had no CUDA graph where it was to have one, else empty.
     ratio: images_per_second over reference_images_per_second. peak_mb: highest resident (CPU) or allocated
     (CUDA) memory while each had its turns. fd: of both after the same number of images, where that was asked for.
     """
@@ -168,10 +169,11 @@ def _measured(
     spec = family_spec(candidate.family, (channels, height, width), candidate.width, candidate.z_dim)
     contest = Contest(images_u8, spec, candidate, BATCH_SIZE, device, 0)
 
-    def contestants() -> tuple[Contestant, Contestant]:
+    def contestants() -> tuple[Engine, Contestant]:
         return Engine(contest, precision), match.reference(contest)
 
-    (speed, peak), (reference_speed, reference_peak) = in_turns(contestants(), turns, seconds, device)
+    rivals = contestants()
+    (speed, peak), (reference_speed, reference_peak) = in_turns(rivals, turns, seconds, device)
     fds: tuple[float | None, float | None] = (None, None)
     if kimg > 0 and score is not None:
         engine, reference = contestants()
@@ -189,7 +191,7 @@ def _measured(
         reference_peak,
         kimg if fds[0] is not None else None,
         *fds,
-        "",
+        " ".join(rivals[0].notes),
     )
 
 

@@ -16,7 +16,7 @@ from ganops.layout import Layout
 from ganops.models import FAMILIES, ModelSpec, family_spec
 from ganops.training.checkpoint import CheckpointStore, checkpoint_key
 
-_HOW_NOT_WHAT = frozenset({"launcher", "processes", "timeout_seconds"})
+_HOW_NOT_WHAT = frozenset({"launcher", "processes", "timeout_seconds", "cuda_graph"})
 """Keys of `train` that a checkpoint does not depend on."""
 
 

@@ -41,10 +41,6 @@ class Augmentation:
             images = images.masked_fill(hidden, 0.0)
         return images
 
-    def part(self, rows: slice) -> Augmentation:
-        """The changes of some of the images."""
-        return Augmentation(self.kinds, self.draws[rows])
-
 
 def drawn(kinds: Collection[str], seed: int, stream: int, images_seen: int, count: int) -> Augmentation | None:
     """The changes of `count` images after `images_seen`, or None where there are no kinds."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ganops.errors import ConfigError
 from ganops.training.batches import ShuffledBatches
+from ganops.training.transfer import sent
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -74,7 +75,7 @@ class Resident(TrainingImages):
         self._order, self._device = order, device
 
     def at(self, images_seen: int) -> Tensor:
-        return self._images_u8[self._order.at(images_seen).to(self._device)]
+        return self._images_u8[sent(self._order.at(images_seen), self._device)]
 
 
 @final

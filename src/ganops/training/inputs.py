@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal, final
 
 import numpy as np
@@ -19,6 +20,7 @@ from ganops.training.draws import FAKE_STREAM, LATENT_STREAM, REAL_STREAM, SHARE
 from ganops.training.images import Images, training_images
 from ganops.training.noise import instance_noise
 from ganops.training.ranks import ALONE, Ranks
+from ganops.training.transfer import sent
 
 
 @final
@@ -53,16 +55,30 @@ class Batch:
             yield self
             return
         for start in range(0, len(self), size):
-            rows = slice(start, start + size)
-            yield Batch(
-                self.real[rows],
-                self.z[rows],
-                _rows(self.real_labels, rows),
-                _rows(self.z_labels, rows),
-                None if self.augmentation is None else self.augmentation.part(rows),
-                _rows(self.noise, rows),
-                _rows(self.share, rows),
-            )
+            yield self.mapped(itemgetter(slice(start, start + size)))
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch of which each tensor is the changed one."""
+
+        def changed(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else change(tensor)
+
+        changes = self.augmentation
+        return Batch(
+            change(self.real),
+            change(self.z),
+            changed(self.real_labels),
+            changed(self.z_labels),
+            None if changes is None else Augmentation(changes.kinds, change(changes.draws)),
+            changed(self.noise),
+            changed(self.share),
+        )
+
+    @property
+    def tensors(self) -> list[Tensor | None]:
+        """Those that there are, each always in the same place."""
+        draws = None if self.augmentation is None else self.augmentation.draws
+        return [self.real, self.z, self.real_labels, self.z_labels, draws, self.noise, self.share]
 
 
 @final
@@ -103,11 +119,11 @@ class Inputs:
         augmentation = self._augmentation(REAL_STREAM, first)
         real = real if augmentation is None else augmentation.of(real)
         noise = self._noise(images_seen)
-        z = latents(self._seed, count, self._spec.z_dim, start=first, stream=LATENT_STREAM).to(device)
+        z = sent(latents(self._seed, count, self._spec.z_dim, start=first, stream=LATENT_STREAM), device)
         return Batch(
             real if noise is None else real + noise[0],
             z,
-            None if self._labels is None else self._labels[self._order.at(images_seen).to(device)],
+            None if self._labels is None else self._labels[sent(self._order.at(images_seen), device)],
             self._labels_of_z(first),
             self._augmentation(FAKE_STREAM, first),
             None if noise is None else noise[1],
@@ -121,17 +137,14 @@ class Inputs:
         return None if noise is None else noise[:, self._rows.start : self._rows.stop]
 
     def _augmentation(self, stream: int, first: int) -> Augmentation | None:
-        return drawn(self._candidate.augment, self._seed, stream, first, len(self._rows))
+        changes = drawn(self._candidate.augment, self._seed, stream, first, len(self._rows))
+        return changes and Augmentation(changes.kinds, sent(changes.draws, self._device))
 
     def _share(self, first: int) -> Tensor:
-        return uniforms(self._seed, SHARE_STREAM, first, len(self._rows), 1)[:, :, None, None].to(self._device)
+        return sent(uniforms(self._seed, SHARE_STREAM, first, len(self._rows), 1), self._device)[:, :, None, None]
 
     def _labels_of_z(self, first: int) -> Tensor | None:
         shares = self._spec.class_shares
         if not shares:
             return None
-        return class_labels(self._seed, len(self._rows), shares, first, LATENT_STREAM).to(self._device)
-
-
-def _rows(tensor: Tensor | None, rows: slice) -> Tensor | None:
-    return None if tensor is None else tensor[rows]
+        return sent(class_labels(self._seed, len(self._rows), shares, first, LATENT_STREAM), self._device)

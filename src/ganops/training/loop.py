@@ -23,18 +23,18 @@ from ganops.errors import TrainingFailed
 from ganops.models import Generator, ModelSpec, images_by_class
 from ganops.progress import Progress, silent
 from ganops.training.allocator import keep_pages
+from ganops.training.captured import Step, step_for
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.dropout import seeded_dropout
+from ganops.training.ema import share_of
 from ganops.training.guard import Continue, Evaluation, Fail, Rollback, Stop, decide, lr_scale
 from ganops.training.inputs import Inputs
 from ganops.training.lines import evaluated
 from ganops.training.log import Log, Observer
-from ganops.training.optimizers import set_rates
 from ganops.training.precision import resolve_device, resolve_precision, use_deterministic_kernels
 from ganops.training.ranks import ALONE, Ranks
-from ganops.training.schedules import Settings, settings_at
+from ganops.training.schedules import Rates, Settings, settings_at
 from ganops.training.state import Best, TrainingState, fresh_state
-from ganops.training.step import train_step
 
 SAMPLES, SAMPLE_SEED = 64, 0
 _LINES_PER_TRAINING = 50
@@ -103,10 +103,12 @@ def train(
     inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device, config.resident, ranks)
     log = Log(observer, progress, total, step_images, state, notes)
     scale = lr_scale(state.lines, config.guard)
+    step = step_for(state, config, lambda note: log.say(state, note))
 
     while state.images_seen < total and stopped is None:
         seen, micro_batch = state.images_seen, state.micro_batch
-        log.step(state, advance(state, candidate, settings_at(candidate, seen, scale), inputs, step_images, seed))
+        settings = settings_at(candidate, seen, scale)
+        log.step(state, advance(state, candidate, settings, inputs, step_images, seed, step))
         if state.micro_batch < micro_batch:
             log.say(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
 
@@ -150,18 +152,23 @@ def train(
 
 
 def advance(
-    state: TrainingState, candidate: CandidateConfig, settings: Settings, inputs: Inputs, step_images: int, seed: int
+    state: TrainingState,
+    candidate: CandidateConfig,
+    settings: Settings,
+    inputs: Inputs,
+    step_images: int,
+    seed: int,
+    step: Step,
 ) -> Tensor:
-    """Show `step_images` more images to `state`; returns what `train_step` does."""
+    """Show `step_images` more images to `state`; returns what `step` does."""
     seen, batch_size = state.images_seen, step_images // candidate.discriminator_steps
-    set_rates(state.generator_optimizer, settings.generator_lr, settings.betas)
-    set_rates(state.discriminator_optimizer, settings.discriminator_lr, settings.betas)
+    share = share_of(settings.ema_half_life_kimg, seen + step_images, step_images)
+    rates = Rates(settings.generator_lr, settings.discriminator_lr, settings.betas, settings.gamma, share)
     batches = (inputs.at(seen + shown) for shown in range(0, step_images, batch_size))
     first = seen + state.ranks.rows(batch_size).start
     with seeded_dropout(seed, first, state.device, state.generator, state.discriminator):
-        means = train_step(state, candidate, settings.gamma, batches)
+        means = step(state, candidate, rates, batches)
     state.images_seen += step_images
-    state.average.update(state.generator, settings.ema_half_life_kimg, state.images_seen, step_images)
     return means
 
 

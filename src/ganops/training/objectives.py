@@ -100,12 +100,12 @@ def gradients(logits: Tensor, images: Tensor) -> Tensor:
     return gradient
 
 
-def zero_centred(gradient: Tensor, gamma: float) -> Tensor:
+def zero_centred(gradient: Tensor, gamma: float | Tensor) -> Tensor:
     """γ/2 · E[‖∇ₓ D(x)‖²]: R1 at real images, R2 at generated ones   (Mescheder et al. 2018, eq. 9, section 4.1)."""
     return 0.5 * gamma * gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
-def one_centred(gradient: Tensor, weight: float) -> Tensor:
+def one_centred(gradient: Tensor, weight: float | Tensor) -> Tensor:
     """λ · E[(‖∇ₓ̂ D(x̂)‖ - 1)²]: GP, at images `between` real and generated   (Gulrajani et al. 2017, equation 3)."""
     slope: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
     return weight * (slope - 1.0).square().mean()

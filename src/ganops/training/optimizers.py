@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ganops.config import CandidateConfig
+from ganops.training.device_rates import move_at_device_rates
+from ganops.training.schedules import Number
 
 
 def optimizer_of(network: nn.Module, candidate: CandidateConfig, learning_rate: float) -> torch.optim.Optimizer:
@@ -28,12 +30,20 @@ def optimizer_of(network: nn.Module, candidate: CandidateConfig, learning_rate: 
     return optimizer
 
 
-def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, betas: tuple[float, float]) -> None:
+def set_rates(optimizer: torch.optim.Optimizer, learning_rate: Number, betas: tuple[float, Number]) -> None:
     """Take the next step at `learning_rate` and, if it is Adam, with `betas`."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
         if "betas" in group:
             group["betas"] = betas
+
+
+def move(optimizer: torch.optim.Optimizer) -> None:
+    """Take the optimiser's step, by torch's fused kernels, or at rates that are read on the device."""
+    if isinstance(optimizer.param_groups[0]["lr"], Tensor):
+        move_at_device_rates(optimizer)
+    else:
+        optimizer.step()
 
 
 def _plain(network: nn.Module, candidate: CandidateConfig, learning_rate: float) -> torch.optim.Optimizer:

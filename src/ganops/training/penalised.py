@@ -11,11 +11,12 @@ from torch import Tensor
 from ganops.config import CandidateConfig
 from ganops.training.first_order import accumulate_gradients
 from ganops.training.objectives import OBJECTIVES, between, gradients, one_centred, zero_centred
+from ganops.training.schedules import Number
 from ganops.training.state import TrainingState
 from ganops.training.turn import Turn, figures_of
 
 
-def penalised(state: TrainingState, candidate: CandidateConfig, gamma: float, turn: Turn) -> Tensor:
+def penalised(state: TrainingState, candidate: CandidateConfig, gamma: Number, turn: Turn) -> Tensor:
     """Add the turn's share of the gradient of loss and penalty to the weights'; returns `figures_of` it."""
     objective = OBJECTIVES[candidate.objective]
 
@@ -32,7 +33,7 @@ def penalised(state: TrainingState, candidate: CandidateConfig, gamma: float, tu
     return figures_of(turn, loss_value, penalty_value, *logits.chunk(2))
 
 
-def _zero_centred(candidate: CandidateConfig, gamma: float, share: float, gradient: Tensor) -> Tensor:
+def _zero_centred(candidate: CandidateConfig, gamma: Number, share: float, gradient: Tensor) -> Tensor:
     """R1, R2 or both, of ∇ₓ D at real and then at generated images."""
     at_real, at_fake = gradient.chunk(2)
     penalties = {"r1": [at_real], "r2": [at_fake], "r1_r2": [at_real, at_fake]}[candidate.penalty]
@@ -48,7 +49,7 @@ def _learn_loss(state: TrainingState, turn: Turn, loss: Callable[[Tensor], Tenso
     return logits.detach(), loss_value.detach()
 
 
-def _learn_between(state: TrainingState, gamma: float, turn: Turn) -> Tensor:
+def _learn_between(state: TrainingState, gamma: Number, turn: Turn) -> Tensor:
     """Add the gradient of GP; returns its value, detached."""
     batch = turn.batch
     assert batch.share is not None

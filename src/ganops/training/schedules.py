@@ -6,7 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import final
 
+from torch import Tensor
+
 from ganops.config import CandidateConfig
+
+Number = float | Tensor
+"""A number; or a scalar on the device, which a recorded step reads anew each time that it is replayed."""
 
 
 @final
@@ -19,6 +24,21 @@ class Settings:
     betas: tuple[float, float]
     gamma: float
     ema_half_life_kimg: float
+
+
+@final
+@dataclass(frozen=True)
+class Rates:
+    """`Settings` as the step itself uses them. ema_share: of the generator in its average, see `ema.share_of`.
+
+    On the device: float32 scalars, of an optimiser float64, from which it derives small differences.
+    """
+
+    generator_lr: Number
+    discriminator_lr: Number
+    betas: tuple[float, Number]
+    gamma: Number
+    ema_share: Number
 
 
 def settings_at(candidate: CandidateConfig, images_seen: int, lr_scale: float = 1.0) -> Settings:

@@ -118,6 +118,12 @@ def tensors_of(state: TrainingState) -> Tensors:
     return tensors
 
 
+def gradients_of(state: TrainingState) -> list[tuple[nn.Parameter, Tensor | None]]:
+    """Every weight, with the gradient that the last step left."""
+    networks = (state.generator, state.discriminator)
+    return [(parameter, parameter.grad) for network in networks for parameter in network.parameters()]
+
+
 def _modules(state: TrainingState) -> dict[str, nn.Module]:
     return {
         "generator": state.generator,

@@ -15,12 +15,23 @@ from ganops.models import Discriminator
 from ganops.training.inputs import Batch
 from ganops.training.memory import within_memory
 from ganops.training.objectives import OBJECTIVES
+from ganops.training.optimizers import move, set_rates
 from ganops.training.penalised import penalised
+from ganops.training.schedules import Number, Rates
 from ganops.training.state import TrainingState
 from ganops.training.turn import Turn, figures_of
 
 
-def train_step(state: TrainingState, candidate: CandidateConfig, gamma: float, batches: Iterable[Batch]) -> Tensor:
+def take_step(state: TrainingState, candidate: CandidateConfig, rates: Rates, batches: Iterable[Batch]) -> Tensor:
+    """The whole step: both networks learn, and the average follows; returns what `train_step` does."""
+    set_rates(state.generator_optimizer, rates.generator_lr, rates.betas)
+    set_rates(state.discriminator_optimizer, rates.discriminator_lr, rates.betas)
+    means = train_step(state, candidate, rates.gamma, batches)
+    state.average.update(state.generator, rates.ema_share)
+    return means
+
+
+def train_step(state: TrainingState, candidate: CandidateConfig, gamma: Number, batches: Iterable[Batch]) -> Tensor:
     """Update both networks in place: the discriminator on each of `batches`, then the generator on the last.
 
     Each of `state.ranks` has its own rows of a batch; the mean over ranks of gradients and figures is the batch's.
@@ -35,24 +46,24 @@ def train_step(state: TrainingState, candidate: CandidateConfig, gamma: float, b
         _iterate_power(state.discriminator)
         learned, shown = within_memory(state, batch, partial(_discriminator_gradient, state, candidate, gamma))
         state.ranks.average([*_gradients(state.discriminator), learned])
-        state.discriminator_optimizer.step()
+        move(state.discriminator_optimizer)
         figures, count = figures + learned, count + 1
     kept = [shown] if shown is not None else []
     loss = within_memory(state, batch, partial(_generator_gradient, state, candidate, kept))
     state.ranks.average([*_gradients(state.generator), loss])
-    state.generator_optimizer.step()
+    move(state.generator_optimizer)
     return torch.cat((loss[None], figures / count))
 
 
 def _discriminator_gradient(
-    state: TrainingState, candidate: CandidateConfig, gamma: float, batch: Batch, at_once: int
+    state: TrainingState, candidate: CandidateConfig, gamma: Number, batch: Batch, at_once: int
 ) -> tuple[Tensor, Tensor | None]:
     """Leave the gradient of loss and penalty; returns their values and mean logits, float32 (4,), and the images.
 
     The generated images, as shown, are of use to the generator only if the batch was taken whole: None otherwise.
     """
     whole = at_once >= len(batch)
-    learn = penalised if gamma > 0 else _unpenalised
+    learn = penalised if _has_penalty(candidate, gamma) else _unpenalised
     figures, shown = torch.zeros(4, device=state.device), None
     state.discriminator_optimizer.zero_grad(set_to_none=True)
     for part in batch.parts(at_once):
@@ -62,7 +73,12 @@ def _discriminator_gradient(
     return figures, shown if whole else None
 
 
-def _unpenalised(state: TrainingState, candidate: CandidateConfig, gamma: float, turn: Turn) -> Tensor:  # noqa: ARG001
+def _has_penalty(candidate: CandidateConfig, gamma: Number) -> bool:
+    """A scalar on the device cannot be asked here, and is recorded with a penalty if it ever has one."""
+    return candidate.penalised if isinstance(gamma, Tensor) else gamma > 0
+
+
+def _unpenalised(state: TrainingState, candidate: CandidateConfig, gamma: Number, turn: Turn) -> Tensor:  # noqa: ARG001
     real_logits, fake_logits = _judged(state, candidate, turn)
     loss = OBJECTIVES[candidate.objective].discriminator(real_logits, fake_logits) * turn.share
     torch.autograd.backward(loss)

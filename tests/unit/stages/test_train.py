@@ -19,7 +19,7 @@ from ganops.models import FAMILIES, load_snapshot
 from ganops.stages import train as stage
 from ganops.stages.sample import write_sample
 from ganops.stages.train import train
-from ganops.training import loop
+from ganops.training import captured
 from ganops.training.state import TrainingState
 
 COUNT, SHAPE = 40, (1, 8, 8)
@@ -188,7 +188,7 @@ def test_a_snapshot_is_promotable_as_family_and_candidate_say(
 
 
 def test_a_collapse_keeps_the_best_snapshot_and_records_why(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = loop.train_step
+    honest = captured.take_step
 
     def collapsing(state: TrainingState, *rest: Any) -> Any:
         means = honest(state, *rest)
@@ -198,7 +198,7 @@ def test_a_collapse_keeps_the_best_snapshot_and_records_why(layout: Layout, monk
                     next(network.parameters()).zero_()
         return means
 
-    monkeypatch.setattr(loop, "train_step", collapsing)
+    monkeypatch.setattr(captured, "take_step", collapsing)
     floor = {"diversity_floor": 1e-12, "grace": 0.0}
     report = train(layout, config_with({"kimg": 2.0}, guard=floor), "a", "code")
     lines = [json.loads(line) for line in (layout.train_dir("a") / "stats.jsonl").read_text().splitlines()]

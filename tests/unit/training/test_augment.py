@@ -72,4 +72,4 @@ def test_each_image_and_each_player_draws_its_own() -> None:
     assert not torch.equal(real.draws[0], real.draws[1])
     again = drawn(("color",), 3, 5, 642, 2)
     assert again is not None
-    assert torch.equal(again.draws, real.part(slice(2, 4)).draws)
+    assert torch.equal(again.draws, real.draws[2:4])

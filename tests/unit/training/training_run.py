@@ -15,7 +15,7 @@ from ganops.config import CandidateConfig, TrainConfig
 from ganops.files import sha256_bytes
 from ganops.models import Generator, ModelSpec, family_spec, latents
 from ganops.progress import Progress, silent
-from ganops.training import loop
+from ganops.training import captured
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.guard import Evaluation
 from ganops.training.loop import TrainingResult, train
@@ -111,11 +111,11 @@ def digest(result: TrainingResult) -> str:
 
 def plant(monkeypatch: pytest.MonkeyPatch, fault: Callable[[TrainingState], None]) -> None:
     """Let `fault` happen to the state after every step."""
-    honest = loop.train_step
+    honest = captured.take_step
 
     def faulty(state: TrainingState, *rest: Any) -> torch.Tensor:
         means = honest(state, *rest)
         fault(state)
         return means
 
-    monkeypatch.setattr(loop, "train_step", faulty)
+    monkeypatch.setattr(captured, "take_step", faulty)
