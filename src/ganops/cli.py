@@ -151,6 +151,8 @@ def evaluate(context: typer.Context, candidate: CandidateArgument) -> None:
 def bench_train(
     context: typer.Context,
     kimg: Annotated[float, typer.Option(min=0, max=1e5, help="Compare what was learnt, too, after so many kimg.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="What was learnt is the median of so many seeds.")] = 3,
+    family: Annotated[list[str] | None, typer.Option(help="Only this family's rows; can be given again.")] = None,
     turns: Annotated[int, typer.Option(min=1, max=1000, help="Turns of each contestant.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="Length of a turn.")] = 3.0,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each.")] = os.cpu_count() or 1,
@@ -159,7 +161,7 @@ def bench_train(
     """Training's images per second, beside the usual loops on the same networks and data."""
     from ganops import commands
 
-    commands.bench_train(context.obj, kimg, turns, seconds, threads, json)
+    commands.bench_train(context.obj, kimg, seeds, family or [], turns, seconds, threads, json)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import dataclasses
 import json as jsonlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -258,19 +258,31 @@ def _workspace_shape(start: Path) -> tuple[int, int, int]:
 # ---------------------------------------------------------------- speed
 
 
-def bench_train(start: Path, kimg: float, turns: int, seconds: float, threads: int, json: bool) -> None:
+def bench_train(
+    start: Path,
+    kimg: float,
+    seeds: int,
+    families: Collection[str],
+    turns: int,
+    seconds: float,
+    threads: int,
+    json: bool,
+) -> None:
     import torch
 
     from ganops.bench.ground import ground_at
-    from ganops.bench.measure import bench_training
+    from ganops.bench.measure import MATCHES, Lesson, bench_training
     from ganops.reports.bench import print_bench
 
+    timed = [match.candidate.family for match in MATCHES]
+    if unknown := [family for family in families if family not in timed]:
+        raise UnknownName(f"'{unknown[0]}' is not among the families that are timed: {', '.join(timed)}.")
     torch.set_num_threads(threads)
     steps = Steps(errors_console())
     with steps.showing():
         ground = ground_at(start, partial(steps.observe, "judge"))
-        score = ground.score if kimg > 0 else None
-        rows = bench_training(ground.images_u8, turns, seconds, kimg, score, partial(steps.observe, "bench"))
+        lesson = Lesson(kimg, seeds, ground.score) if kimg > 0 else None
+        rows = bench_training(ground.images_u8, turns, seconds, lesson, families, partial(steps.observe, "bench"))
     found = [row.to_json() for row in rows]
     hardware = f"{threads} CPU threads, torch {torch.__version__}"
     if json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
@@ -29,6 +29,16 @@ TARGETS = {("cpu", "float32"): 1.5, ("cpu", "bfloat16"): 2.2, ("cuda", "float32"
 """Ratios that the engine is to reach, by device and precision."""
 
 Score = Callable[[Generator], float]
+
+
+@final
+@dataclass(frozen=True)
+class Lesson:
+    """What else is compared: `score` (smaller is better) of both after `kimg`, the median of so many seeds."""
+
+    kimg: float
+    seeds: int
+    score: Score
 
 
 @final
@@ -85,7 +95,7 @@ class Row:
 
     note of what was measured: why the engine had no CUDA graph where it was to have one, else empty.
     ratio: images_per_second over reference_images_per_second. peak_mb: highest resident (CPU) or allocated
-    (CUDA) memory while each had its turns. fd: of both after the same number of images, where that was asked for.
+    (CUDA) memory while each had its turns. fd: the `Lesson`'s score of both, where that was asked for.
     """
 
     name: str
@@ -117,17 +127,17 @@ def bench_training(
     images_u8: Images,
     turns: int,
     seconds: float,
-    kimg: float,
-    score: Score | None,
+    lesson: Lesson | None = None,
+    families: Collection[str] = (),
     progress: Progress = silent,
 ) -> list[Row]:
-    """Every row, on images_u8 (N, C, H, W).
+    """Every row, or those of `families`, on images_u8 (N, C, H, W).
 
-    turns, seconds: how often each contestant has its turn, and for how long. kimg: thousands of images after
-    which `score` (smaller is better) compares what both have learnt; 0: not at all.
+    turns, seconds: how often each contestant has its turn, and for how long.
     """
     keep_pages()
-    todo = [(device, match, precision) for device in ("cpu", "cuda") for match in MATCHES for precision in PRECISIONS]
+    matches = [match for match in MATCHES if not families or match.candidate.family in families]
+    todo = [(device, match, precision) for device in ("cpu", "cuda") for match in matches for precision in PRECISIONS]
     rows = []
     for done, (device, match, precision) in enumerate(todo):
         progress(done, len(todo), f"{match.name}, {device}, {precision}")
@@ -135,7 +145,7 @@ def bench_training(
         if reason is not None:
             rows.append(_not_measured(match, device, precision, reason))
         else:
-            rows.append(_measured(images_u8, match, torch.device(device), precision, turns, seconds, kimg, score))
+            rows.append(_measured(images_u8, match, torch.device(device), precision, turns, seconds, lesson))
     progress(len(todo), len(todo), "done")
     return rows
 
@@ -161,23 +171,19 @@ def _measured(
     precision: str,
     turns: int,
     seconds: float,
-    kimg: float,
-    score: Score | None,
+    lesson: Lesson | None,
 ) -> Row:
     channels, height, width = images_u8.shape[1:]
     candidate = match.candidate
     spec = family_spec(candidate.family, (channels, height, width), candidate.width, candidate.z_dim)
-    contest = Contest(images_u8, spec, candidate, BATCH_SIZE, device, 0)
 
-    def contestants() -> tuple[Engine, Contestant]:
+    def contestants(seed: int = 0) -> tuple[Engine, Contestant]:
+        contest = Contest(images_u8, spec, candidate, BATCH_SIZE, device, seed)
         return Engine(contest, precision), match.reference(contest)
 
     rivals = contestants()
     (speed, peak), (reference_speed, reference_peak) = in_turns(rivals, turns, seconds, device)
-    fds: tuple[float | None, float | None] = (None, None)
-    if kimg > 0 and score is not None:
-        engine, reference = contestants()
-        fds = _score_after(engine, kimg, score), _score_after(reference, kimg, score)
+    fd, reference_fd = (None, None) if lesson is None else _taught(contestants, lesson)
     return Row(
         match.name,
         match.reference.__name__,
@@ -189,8 +195,9 @@ def _measured(
         TARGETS[device.type, precision],
         peak,
         reference_peak,
-        kimg if fds[0] is not None else None,
-        *fds,
+        None if lesson is None else lesson.kimg,
+        fd,
+        reference_fd,
         " ".join(rivals[0].notes),
     )
 
@@ -228,10 +235,17 @@ def _until(deadline: float) -> Iterator[None]:
         yield
 
 
-def _score_after(contestant: Contestant, kimg: float, score: Score) -> float:
-    for _ in range(round(kimg * 1000 / BATCH_SIZE)):
+def _taught(contestants: Callable[[int], Sequence[Contestant]], lesson: Lesson) -> tuple[float, float]:
+    """The median scores of engine and reference."""
+    scores = [[_score_after(one, lesson) for one in contestants(seed)] for seed in range(lesson.seeds)]
+    fd, reference_fd = (statistics.median(of_one) for of_one in zip(*scores, strict=True))
+    return fd, reference_fd
+
+
+def _score_after(contestant: Contestant, lesson: Lesson) -> float:
+    for _ in range(round(lesson.kimg * 1000 / BATCH_SIZE)):
         contestant.step()
-    return score(contestant.generator())
+    return lesson.score(contestant.generator())
 
 
 def _wait(device: torch.device) -> None:
