@@ -48,3 +48,27 @@ def test_a_healthy_training_on_real_digits_is_never_stopped(tmp_path: Path) -> N
     assert (result.stopped, result.images_seen) == (None, 4032)
     diversities = [line["diversity"] for line in recorder.lines if line["diversity"] is not None]
     assert min(diversities) > 0.05 and 0.5 < diversities[-1] < 2.0
+
+
+def test_a_conditional_generator_makes_many_images_of_each_class(tmp_path: Path) -> None:
+    digits = (load_digits().images * (255 / 16)).round().astype(np.uint8)[:, None]
+    labels = load_digits().target.astype(np.int64)
+    keys = {"preset": "digits-cpu", "conditional": True, "kimg": 24.0, "width": 16}
+    candidate = CandidateConfig.model_validate(keys)
+    shares = tuple(float(share) for share in np.bincount(labels) / len(labels))
+    spec = ModelSpec("lite", (1, 8, 8), candidate.z_dim or 64, 16, shares)
+    generators = []
+
+    def score(generator: Generator) -> Evaluation:
+        generators.append(generator)
+        return Evaluation(1.0, 1.0)
+
+    config = TrainConfig.model_validate({"device": "cpu", "precision": "float32"})
+    loop.train(digits, spec, candidate, config, 0, score, CheckpointStore(tmp_path), _Unseeing(), labels=labels)
+    means = np.stack([digits[labels == label].mean((0, 1)) for label in range(10)])
+    for label in range(10):
+        images = next(generate(generators[-1], 64, 1, 64, label=label)).float().numpy()[:, 0]
+        spread = np.linalg.norm(images.std(0)) / np.linalg.norm(digits[labels == label, 0].std(0))
+        nearest = int(np.square(means - images.mean(0)).sum((1, 2)).argmin())
+        assert spread > 0.6, f"{label}: {spread:.2f} of the real images' spread"  # 0.3 to 0.4 when classes collapse
+        assert nearest == label

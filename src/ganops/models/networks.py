@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganops.models.families import FAMILIES
@@ -14,9 +16,12 @@ from ganops.models.spec import ModelSpec
 
 @final
 class Generator(nn.Module):
-    """z float32 (N, z_dim) -> images float32 (N, C, H, W) in -1…1 (`r3gan` has no tanh and may go beyond).
+    """z float32 (N, z_dim) -> images float32 (N, C, H, W) in -1…1 (`lite` and `r3gan` have no tanh and may go beyond).
 
-    A conditional one takes labels, int64 (N,), too, and concatenates z with a learned vector for each class.
+    A conditional one takes labels, int64 (N,), too, and concatenates z with a learned direction for each class: a
+    unit vector (Mescheder et al. 2018, appendix D), beside which z is long. With vectors of z's own length each class
+    collapsed to one image, in every family (docs/training.md, "Classes"). Noise images need 1 per pixel instead, for
+    a convolution sees only some of them.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -25,13 +30,14 @@ class Generator(nn.Module):
         self.spec = spec
         self.layers = nn.Sequential(*FAMILIES[spec.family].generator(spec))
         self.embedding = nn.Embedding(spec.num_classes, spec.z_dim) if spec.class_shares else None
+        self._class_length = math.sqrt(spec.z_dim) if FAMILIES[spec.family].noise_image else 1.0
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         assert (labels is None) == (self.embedding is None), (
             "labels are for conditional generators, and for all of them"
         )
         if self.embedding is not None:
-            z = torch.cat((z, self.embedding(labels)), dim=1)
+            z = torch.cat((z, self._class_length * normalize(self.embedding(labels), dim=1)), dim=1)
         images: Tensor = self.layers(z)
         return images.float()
 

@@ -26,7 +26,8 @@ from ganops.models.families import FAMILIES
 from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
 
-FORMAT = 2
+FORMAT = 3
+"""2 differed in two things: what conditional generators make of their labels, and a tanh at the end of `lite`."""
 """1 had the weights of first and last layers in another order."""
 WEIGHTS, MODEL = "generator.safetensors", "model.json"
 
@@ -109,7 +110,7 @@ def load_snapshot(directory: Path) -> Snapshot:
     model_bytes = _read(directory, MODEL)
     try:
         model = json.loads(model_bytes)
-        if model["format"] != FORMAT:
+        if not _is_read(model["format"], model["architecture"]):
             raise SnapshotError(
                 f"{directory / MODEL} has format {model['format']}; this version reads {FORMAT}. Train it again."
             )
@@ -128,6 +129,11 @@ def load_snapshot(directory: Path) -> Snapshot:
     contents = {name: _verified(directory, name, digest) for name, digest in digests.items()}
     generator = _generator(directory, spec, contents[WEIGHTS])
     return Snapshot(generator, spec, info, sha256_bytes(model_bytes), generator_sha256)
+
+
+def _is_read(number: object, architecture: Mapping[str, Any]) -> bool:
+    same = not architecture.get("class_shares") and architecture["family"] != "lite"
+    return number == FORMAT or (number == FORMAT - 1 and same)
 
 
 def _generator(directory: Path, spec: ModelSpec, weights: bytes) -> Generator:

@@ -25,7 +25,7 @@ from ganops.files import digest_json, sha256_bytes, write_bytes
 from ganops.training.guard import rollbacks
 from ganops.training.state import MEMORY_FORMAT, Best, Tensors, TrainingState, tensors_of
 
-FORMAT = 2
+FORMAT = 3
 _DIGITS_OF_SHA256 = 16
 _SUFFIX = ".safetensors"
 _BEST = "best/"

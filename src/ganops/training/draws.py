@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 LATENT_STREAM, SHUFFLE_STREAM, NOISE_STREAM, SHARE_STREAM, REAL_STREAM, FAKE_STREAM = range(1, 7)
-"""z and its labels, order of the images, instance noise, GP's ε, augmentation of real and of generated images."""
+"""z, order of the images, instance noise, GP's ε, augmentation of real and of generated images."""
 
 _WORDS_PER_COUNTER = 4  # Philox4x64 makes four 64-bit words of each counter value
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ganops.config import CandidateConfig
 from ganops.models import ModelSpec, latents
-from ganops.models.latents import class_labels
 from ganops.training.augment import Augmentation, drawn
 from ganops.training.batches import ShuffledBatches
 from ganops.training.draws import FAKE_STREAM, LATENT_STREAM, REAL_STREAM, SHARE_STREAM, uniforms
@@ -29,14 +28,14 @@ class Batch:
     """One batch of N images.
 
     real: as the discriminator is to see them, augmented and with instance noise, float32 (N, C, H, W);
-    z: float32 (N, z_dim). Labels are int64 (N,), None when unconditional. augmentation and noise (N, C, H, W):
+    z: float32 (N, z_dim). labels: int64 (N,), of the real images and of what is generated beside each, so that
+    relativistic pairs and GP's lines are of one class; None when unconditional. augmentation and noise (N, C, H, W):
     what generated images go through before the discriminator sees them. share: GP's ε, float32 (N, 1, 1, 1).
     """
 
     real: Tensor
     z: Tensor
-    real_labels: Tensor | None = None
-    z_labels: Tensor | None = None
+    labels: Tensor | None = None
     augmentation: Augmentation | None = None
     noise: Tensor | None = None
     share: Tensor | None = None
@@ -67,8 +66,7 @@ class Batch:
         return Batch(
             change(self.real),
             change(self.z),
-            changed(self.real_labels),
-            changed(self.z_labels),
+            changed(self.labels),
             None if changes is None else Augmentation(changes.kinds, change(changes.draws)),
             changed(self.noise),
             changed(self.share),
@@ -78,7 +76,7 @@ class Batch:
     def tensors(self) -> list[Tensor | None]:
         """Those that there are, each always in the same place."""
         draws = None if self.augmentation is None else self.augmentation.draws
-        return [self.real, self.z, self.real_labels, self.z_labels, draws, self.noise, self.share]
+        return [self.real, self.z, self.labels, draws, self.noise, self.share]
 
 
 @final
@@ -124,7 +122,6 @@ class Inputs:
             real if noise is None else real + noise[0],
             z,
             None if self._labels is None else self._labels[sent(self._order.at(images_seen), device)],
-            self._labels_of_z(first),
             self._augmentation(FAKE_STREAM, first),
             None if noise is None else noise[1],
             self._share(first) if self._candidate.penalty == "gp" else None,
@@ -142,9 +139,3 @@ class Inputs:
 
     def _share(self, first: int) -> Tensor:
         return sent(uniforms(self._seed, SHARE_STREAM, first, len(self._rows), 1), self._device)[:, :, None, None]
-
-    def _labels_of_z(self, first: int) -> Tensor | None:
-        shares = self._spec.class_shares
-        if not shares:
-            return None
-        return sent(class_labels(self._seed, len(self._rows), shares, first, LATENT_STREAM), self._device)

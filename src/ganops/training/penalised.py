@@ -58,7 +58,7 @@ def _learn_between(state: TrainingState, gamma: Number, turn: Turn) -> Tensor:
     def penalty(gradient: Tensor) -> Tensor:
         return one_centred(gradient, gamma) * turn.share
 
-    return _learn(state, images, batch.real_labels, lambda logits: logits.sum() * 0.0, penalty)[2]
+    return _learn(state, images, batch.labels, lambda logits: logits.sum() * 0.0, penalty)[2]
 
 
 def _learn(

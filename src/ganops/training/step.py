@@ -100,10 +100,10 @@ def _generator_gradient(
         for part in batch.parts(at_once):
             shown = kept.pop() if kept else _shown(state, part)
             with state.autocast():
-                fake_logits = real_logits = state.discriminator(shown, part.z_labels)
+                fake_logits = real_logits = state.discriminator(shown, part.labels)
                 if objective.generator_sees_real:
                     with torch.no_grad():
-                        real_logits = state.discriminator(part.real, part.real_labels)
+                        real_logits = state.discriminator(part.real, part.labels)
             share = len(part) / len(batch)
             loss = objective.generator(real_logits, fake_logits) * share
             torch.autograd.backward(loss)
@@ -114,7 +114,7 @@ def _generator_gradient(
 def _shown(state: TrainingState, batch: Batch) -> Tensor:
     """Generated images as the discriminator sees them."""
     with state.autocast():
-        images = state.generator(batch.z, batch.z_labels)
+        images = state.generator(batch.z, batch.labels)
     return batch.shown(images)
 
 
@@ -125,7 +125,7 @@ def _judged(state: TrainingState, candidate: CandidateConfig, turn: Turn) -> tup
         if candidate.mixed_batch:
             real_logits, fake_logits = state.discriminator(turn.images, turn.labels).chunk(2)
             return real_logits, fake_logits
-        return state.discriminator(batch.real, batch.real_labels), state.discriminator(turn.fake, batch.z_labels)
+        return state.discriminator(batch.real, batch.labels), state.discriminator(turn.fake, batch.labels)
 
 
 def _iterate_power(discriminator: Discriminator) -> None:

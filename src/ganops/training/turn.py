@@ -28,8 +28,8 @@ class Turn:
     @property
     def labels(self) -> Tensor | None:
         """The labels of `images`: int64 (2N,)."""
-        real, fake = self.batch.real_labels, self.batch.z_labels
-        return None if real is None or fake is None else torch.cat((real, fake))
+        labels = self.batch.labels
+        return None if labels is None else torch.cat((labels, labels))
 
 
 def figures_of(turn: Turn, loss: Tensor, penalty: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

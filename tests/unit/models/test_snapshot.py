@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,21 @@ def test_a_changed_model_json_is_refused(tmp_path: Path, change: dict[str, objec
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(SnapshotError):
         load_snapshot(tmp_path / "snapshot")
+
+
+def test_a_snapshot_of_the_format_before_is_read_if_it_has_no_classes(saved: Snapshot, tmp_path: Path) -> None:
+    path = tmp_path / "snapshot" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    assert load_snapshot(tmp_path / "snapshot").generator_sha256 == saved.generator_sha256
+
+
+def test_a_conditional_snapshot_of_the_format_before_is_refused(tmp_path: Path) -> None:
+    spec = replace(SPEC, class_shares=(0.5, 0.5))
+    save_snapshot(tmp_path / "old", build_generator(spec), spec, {})
+    path = tmp_path / "old" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    with pytest.raises(SnapshotError, match="format 2"):
+        load_snapshot(tmp_path / "old")
 
 
 def test_no_snapshot(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def stale(place: str, monkeypatch: pytest.MonkeyPatch) -> Tape:
     "place",
     [
         *(f"number {index}" for index in range(5)),
-        *(f"{name} 0" for name in ("real", "z", "real_labels", "z_labels", "share", "augmentation")),
+        *(f"{name} 0" for name in ("real", "z", "labels", "share", "augmentation")),
         *("real 1", "z 1"),
     ],
 )

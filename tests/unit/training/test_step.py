@@ -35,7 +35,7 @@ def batch_of(candidate: CandidateConfig, random: torch.Generator, count: int = 4
     labels = torch.arange(count) % 3 if candidate.conditional else None
     share = torch.rand(count, 1, 1, 1, generator=random)
     noise = 0.1 * torch.randn(count, *SHAPE, generator=random)
-    return Batch(real, z, labels, labels, None, noise, share)
+    return Batch(real, z, labels, None, noise, share)
 
 
 def steps(
