@@ -234,7 +234,7 @@ def shape_to_show(start: Path, size: str | None) -> tuple[int, int, int]:
 
 
 def _given_shape(size: str) -> tuple[int, int, int]:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:x(\d{1,2}))?", size)
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})(?:x([0-9]{1,2}))?", size)
     if match is None:
         raise UserError(f"'--size {size}' is no image size. Write HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, as 32x32x3.")
     return int(match[3] or 1), int(match[1]), int(match[2])

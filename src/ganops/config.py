@@ -34,8 +34,8 @@ ImageMode = Literal[_GreyMode, _ColourMode]
 """Pillow's modes of the images that can be read."""
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(gt=0, le=2**31 - 1)]
-PositiveFloat = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 MAX_SEED = 2**31 - 1
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 ImageCount = Annotated[int, Field(ge=100, le=1_000_000)]
@@ -65,10 +65,22 @@ def _whole_number(value: object) -> object:
     return value
 
 
-class Section(BaseModel):
-    """A part of `params.yaml`: frozen, an unknown key is an error, and no text or truth value counts as a number."""
+def _auto_or_bool(value: object) -> object:
+    """`1 == True`, and `-0.0 == False`: a literal would take them for each other."""
+    if not isinstance(value, str | bool):
+        raise ValueError("must be auto, true or false")
+    return value
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=False)
+
+AutoOrBool = Annotated[Literal["auto", True, False], BeforeValidator(_auto_or_bool)]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, an unknown key is an error, all numbers are finite, and no text or truth value
+    counts as a number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=False)
 
 
 # ---------------------------------------------------------------- data and its validation
@@ -229,8 +241,9 @@ class TrainingGuardConfig(Section):
 
 
 def _device(value: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", value):
-        raise ValueError("must be auto, cpu, cuda, or cuda: and the number of a GPU from 0")
+    # torch keeps the number in eight bits: to it, cuda:256 is cuda:0
+    if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", value):
+        raise ValueError("must be auto, cpu, cuda, or cuda: and the number of a GPU, from 0 to 99")
     return value
 
 
@@ -245,7 +258,7 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=1, le=8192)] = 64
     micro_batch: PositiveInt | None = None
     """Images at a time whose gradients are summed up to a batch's; null is the whole batch."""
-    resident: Literal["auto", True, False] = "auto"
+    resident: AutoOrBool = "auto"
     """Whether the training images are copied to the device, or read as they are needed; see `training.images`."""
     cuda_graph: Literal["auto", True, False] = "auto"
     """Whether the step is recorded as a CUDA graph and replayed; see `training.captured`."""
@@ -303,6 +316,36 @@ class BurnInConfig(Section):
     ema_half_life_kimg: NonNegativeFloat | None = None
 
 
+def _preset(name: object) -> Mapping[str, Any]:
+    if isinstance(name, str) and name in PRESETS:
+        return PRESETS[name]
+    known = ", ".join(PRESETS)
+    if isinstance(name, Mapping | tuple):
+        raise PydanticCustomError("preset", "preset must be a name (presets: {known})", {"known": known})
+    text = _as_text(name)
+    said = {"name": _shortened(text), "nearest": _nearest(text, PRESETS), "known": known}
+    raise PydanticCustomError("preset", "there is no preset '{name}'{nearest} (presets: {known})", said)
+
+
+_KEYS_OF_OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
+    "betas": ("adam", "adamw"),
+    "beta2": ("adam", "adamw"),
+    "momentum": ("sgd",),
+    "weight_decay": ("adamw",),
+}
+
+
+def _for_optimizer(preset: Mapping[str, Any], optimizer: object) -> Mapping[str, Any]:
+    """A preset without its keys that belong to other optimizers than the candidate's own, where it names one."""
+    if not isinstance(optimizer, str):
+        return preset
+    return {
+        key: _for_optimizer(value, optimizer) if isinstance(value, Mapping) else value
+        for key, value in preset.items()
+        if optimizer in _KEYS_OF_OPTIMIZERS.get(key, (optimizer,))
+    }
+
+
 class CandidateConfig(Section):
     """One candidate: a network family, an objective and its optimiser."""
 
@@ -350,14 +393,9 @@ class CandidateConfig(Section):
         name = keys.get("preset") if isinstance(keys, Mapping) else None
         if name is None:
             return keys
-        if name not in PRESETS:
-            raise PydanticCustomError(
-                "unknown_preset",
-                "there is no preset '{name}'{nearest} (presets: {known})",
-                {"name": str(name), "nearest": _nearest(str(name), PRESETS), "known": ", ".join(PRESETS)},
-            )
-        merged = {**PRESETS[name], **keys}
-        for key, section in PRESETS[name].items():
+        preset = _for_optimizer(_preset(name), keys.get("optimizer"))
+        merged = {**preset, **keys}
+        for key, section in preset.items():
             if isinstance(section, Mapping) and isinstance(keys.get(key), Mapping):
                 merged[key] = {**section, **keys[key]}
         return merged
@@ -382,12 +420,27 @@ class CandidateConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _a_penalty_that_is_asked_for_has_a_weight(self) -> Self:
+        if "penalty" in self.model_fields_set and "gamma" not in self.model_fields_set and not self.penalised:
+            weight = "gamma: 10" if self.penalty == "gp" else "gamma: 1.0"
+            raise ValueError(
+                f"penalty {self.penalty} has no effect with gamma 0; set gamma (such as {weight}), or leave penalty out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _wasserstein_needs_a_bounded_slope(self) -> Self:
-        bounded = self.spectral_norm or self.family in SPECTRAL_NORM_FAMILIES
-        if self.objective == "wasserstein" and not bounded and not (self.penalty == "gp" and self.gamma > 0):
+        if self.objective != "wasserstein" or self.spectral_norm or self.family in SPECTRAL_NORM_FAMILIES:
+            return self
+        if self.penalty != "gp" or self.gamma == 0:
             raise ValueError(
                 "objective wasserstein measures a distance only if the discriminator's slope is bounded; set penalty: "
                 "gp with gamma: 10, or spectral_norm: true"
+            )
+        if self.burn_in.kimg > 0 and self.burn_in.gamma == 0:
+            raise ValueError(
+                "objective wasserstein needs its penalty to the end, and burn_in.gamma 0 takes it away; raise "
+                "burn_in.gamma, leave it out, or set spectral_norm: true"
             )
         return self
 
@@ -528,8 +581,14 @@ def parse(mapping: Mapping[str, Any], where: str = "params.yaml") -> Config:
     try:
         return Config.model_validate(_with_tuples(mapping))
     except ValidationError as error:
-        complaints = "; ".join(_complaint(detail) for detail in error.errors())
-        raise ConfigError(f"{where} cannot be used: {complaints}.") from None
+        found = error.errors(include_url=False)
+        complaints = [_complaint(detail) for detail in found[:_COMPLAINTS]]
+        if more := len(found) - len(complaints):
+            complaints.append(f"and {more} more mistakes")
+        raise ConfigError(f"{where} cannot be used: {'; '.join(complaints)}.") from None
+
+
+_COMPLAINTS = 10
 
 
 def _with_tuples(value: Any) -> Any:
@@ -541,25 +600,39 @@ def _with_tuples(value: Any) -> Any:
 
 def _complaint(detail: ErrorDetails) -> str:
     kind, value = detail["type"], detail["input"]
-    path = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+    is_key = detail["loc"][-1:] == ("[key]",)
+    loc = detail["loc"][:-1] if is_key else detail["loc"]
+    path = _dotted(loc)
     if kind == "extra_forbidden":
-        known = list(_known_keys(detail["loc"][:-1]))
-        return f"unknown key '{path}'{_nearest(str(detail['loc'][-1]), known)} (known here: {', '.join(known)})"
+        known = list(_known_keys(loc[:-1]))
+        return f"unknown key '{path}'{_nearest(_as_text(loc[-1]), known)} (known here: {', '.join(known)})"
     if kind == "missing":
         return f"'{path}' is missing"
+    if kind == "invalid_key" or (is_key and kind == "string_type"):
+        where = f" in '{_dotted(loc[:-1])}'" if loc[:-1] else ""
+        return f"the key {_as_yaml(value)}{where} is no name: keys are words"
     if kind in ("int_type", "float_type") and (number := _number_meant(value, whole=kind == "int_type")):
-        return f"'{path}' is {'the text ' * isinstance(value, str)}{value!r}: write {number}"
+        return f"'{path}' is {'the text ' * isinstance(value, str)}{_as_yaml(value)}: write {number}"
+    if kind in ("dict_type", "model_type"):
+        return f"'{path}' is {_as_yaml(value)}, but must be a section{_keys_meant(loc)}"
     message = detail["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    if kind in ("value_error", "unknown_preset") and isinstance(
-        value, Mapping
-    ):  # of a whole section, which nobody wants to read again
+    if kind in ("value_error", "preset") and isinstance(value, Mapping):  # of a whole section
         return f"'{path}': {message}"
     if kind == "literal_error":
         message = message.replace("True or False", "true or false")
-        near = _nearest(str(value), re.findall(r"'([^']+)'", detail["ctx"]["expected"]))
+        near = _nearest(_as_text(value), re.findall(r"'([^']+)'", detail["ctx"]["expected"]))
         message += f" ({near.removeprefix(', ')})" if near else ""
     return f"'{path}' is {_as_yaml(value)}, but {message}"
+
+
+def _keys_meant(loc: tuple[int | str, ...]) -> str:
+    if loc == ("candidates",):
+        return " that holds one section for each candidate"
+    section = _section_at(loc)
+    required = [name for name, field in section.model_fields.items() if field.is_required()]
+    first = required or list(section.model_fields)[:1]
+    return f" with {' and '.join(f'`{name}: …`' for name in first)}"
 
 
 def _number_meant(value: object, whole: bool) -> str | None:
@@ -583,23 +656,48 @@ def _as_yaml(value: Any) -> str:
         return "a section"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    shown = f"[{', '.join(map(repr, value))}]" if isinstance(value, tuple) else repr(value)
-    return shown if len(shown) <= 100 else f"{shown[:100]}…"
+    if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to write numbers of thousands of digits
+        return "a number of hundreds of digits"
+    if isinstance(value, str):
+        return _shortened(repr(value[: _SHOWN + 1]))
+    if isinstance(value, tuple):
+        return _shortened(f"[{', '.join(map(_as_yaml, value[:_SHOWN]))}]")
+    return _shortened(repr(value))
+
+
+_SHOWN = 100
+"""Characters of a wrong value."""
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else _as_yaml(value)
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    return ".".join(_shortened(_as_text(part)) for part in loc)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> Iterator[str]:
     """The keys that the section at `loc` allows."""
-    section: type[BaseModel] = Config
+    yield from _section_at(loc).model_fields
+
+
+def _section_at(loc: tuple[int | str, ...]) -> type[Section]:
+    section: type[Section] = Config
     for part in loc:
         if section is Config and part == "candidates":
             section = CandidateConfig
         elif part in section.model_fields:
             annotation = section.model_fields[str(part)].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            if isinstance(annotation, type) and issubclass(annotation, Section):
                 section = annotation
-    yield from section.model_fields
+    return section
 
 
 def _nearest(word: str, known: Any) -> str:
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    match = difflib.get_close_matches(word[:_SHOWN], list(known), n=1, cutoff=0.6)
     return f", did you mean '{match[0]}'?" if match else ""

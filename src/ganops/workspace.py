@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, final
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ganops import config as configuration
+from ganops import plain_yaml
 from ganops.config import Config
 from ganops.errors import ConfigError, WorkspaceBusy, WorkspaceError
 from ganops.files import write_text
@@ -71,16 +71,26 @@ def load(layout: Layout) -> Workspace:
 def read_config(path: Path) -> Config:
     """The checked configuration in a YAML file."""
     try:
-        mapping = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        mapping = plain_yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WorkspaceError(f"{path} does not exist. Restore it from git, or make a workspace anew.") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {_one_line(error)}.") from None
     except OSError as error:
         raise WorkspaceError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}. Save it as UTF-8.") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {_one_line(error)}.") from None
     if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{path} must hold sections such as `data:` and `candidates:`, but it holds {mapping!r}.")
+        raise ConfigError(f"{path} must hold sections such as `data:` and `candidates:`, but it {_instead(mapping)}.")
     return configuration.parse(mapping, where=path.name)
+
+
+def _instead(value: object) -> str:
+    if value is None:
+        return "is empty"
+    if isinstance(value, str):
+        return f"holds the text {value[:100]!r}"
+    return "holds a list" if isinstance(value, list) else "holds a single value"
 
 
 def edit_params(layout: Layout, changes: Mapping[str, Any]) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from ganops import config as configuration
@@ -54,7 +56,15 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("candidates.lite.objective", "relativ", "or 'relativistic' (did you mean 'relativistic'?)."),
         ("candidates.lite.width", 2, "'candidates.lite.width' is 2, but input should be greater than or equal to 4"),
         ("train.resident", "maybe", "'train.resident' is 'maybe', but input should be 'auto', true or false"),
+        ("train.resident", 1, "'train.resident' is 1, but must be auto, true or false"),
+        ("train.resident", 0, "'train.resident' is 0, but"),
+        ("train.resident", -0.0, "'train.resident' is -0.0, but"),
+        ("train.resident", None, "'train.resident' is null, but"),
         ("train.device", "tpu", "'train.device' is 'tpu', but must be auto, cpu, cuda, or cuda:"),
+        ("train.device", "cuda:01", "from 0 to 99"),
+        ("train.device", "cuda:0000", "from 0 to 99"),
+        ("train.device", "cuda:256", "from 0 to 99"),
+        ("train.device", "cuda:١", "from 0 to 99"),
         ("data.image_size", [8, 257], "'data.image_size.1' is 257"),
         ("data.split.select", 0.9, "'data.split.select' is 0.9, but input should be less than 0.5"),
         ("data.image_size", [4, 8], "'data.image_size.0' is 4"),
@@ -75,6 +85,30 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("train.guard", {"max_rolbacks": 1}, "did you mean 'max_rollbacks'?"),
         ("candidates.lite.preset", "cifar-cpus", "'candidates.lite': there is no preset 'cifar-cpus', did you mean"),
         ("candidates.lite.preset", 3, "there is no preset '3' (presets: digits-cpu, "),
+        ("candidates.lite.preset", {}, "'candidates.lite': preset must be a name (presets: digits-cpu, "),
+        ("candidates.lite.preset", ["digits-cpu"], "'candidates.lite': preset must be a name (presets: digits-cpu, "),
+        ("candidates.lite", None, "'candidates.lite' is null, but must be a section with `family: …` and `objective:"),
+        ("candidates", None, "'candidates' is null, but must be a section that holds one section for each candidate."),
+        ("candidates", {None: {}}, "the key null in 'candidates' is no name"),
+        ("candidates.lite.3", 4, "unknown key 'candidates.lite.3'"),
+        ("train", {7: 1}, "the key 7 in 'train' is no name: keys are words."),
+        ("data", None, "'data' is null, but must be a section with `image_size: …`."),
+        (
+            "candidates.lite",
+            {"family": "lite", "objective": "hinge", "penalty": "r1"},
+            "no effect with gamma 0; set gamma",
+        ),
+        (
+            "candidates.lite",
+            {
+                "family": "lite",
+                "objective": "wasserstein",
+                "penalty": "gp",
+                "gamma": 10,
+                "burn_in": {"kimg": 5, "gamma": 0},
+            },
+            "burn_in.gamma 0 takes it away",
+        ),
         ("train.micro_batch", 0, "'train.micro_batch' is 0"),
         ("seed", "many", "'seed' is 'many'"),
         ("gate.alpha", float("nan"), "'gate.alpha' is nan"),
@@ -113,6 +147,86 @@ def test_a_mistake_names_field_value_and_what_is_allowed(dotted: str, value: Any
     assert "\n" not in str(raised.value)
 
 
+LONG = 100_000
+"""Characters: more digits than Python writes of a number."""
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value"),
+    [
+        ("candidates.lite.preset", LONG * "x"),
+        ("candidates.lite.preset", int(LONG * "f", 16)),
+        ("candidates.lite.family", LONG * "x"),
+        ("candidates.lite.augment", 1000 * ["x"]),
+        ("candidates.lite", {LONG * "x": 1}),
+        ("data", {f"key{number}": 1 for number in range(1000)}),
+        ("data", dict.fromkeys(range(1000), 1)),
+        ("train.device", [LONG * "x", [LONG * "x"]]),
+        ("train.resident", int(LONG * "f", 16)),
+        ("seed", int(LONG * "f", 16)),
+        ("seed", LONG * "0" + "3"),
+        ("gate.alpha", LONG * "9"),
+    ],
+    ids=range(12),
+)
+def test_what_is_shown_of_a_mistake_is_short(dotted: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as raised:
+        configuration.parse(changed(dotted, value))
+    assert len(str(raised.value)) < 3000
+
+
+def floats_of(section: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """Where each number with a fraction may stand: the section's keys, the field, and how a value is put into it."""
+    for name, field in section.model_fields.items():
+        of_candidates = get_args(field.annotation)[-1:]
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from floats_of(field.annotation, (*at, name))
+        elif name == "candidates":
+            yield from floats_of(get_args(of_candidates[0])[0], (*at, name, "lite"))
+        elif "float" in str(field.annotation):
+            yield at, name, len(get_args(field.annotation)) if "tuple" in str(field.annotation) else 0
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_every_number_is_finite(value: float) -> None:
+    fields = list(floats_of(configuration.Config))
+    written = params()
+    assert len(fields) > 40 and (("train", "guard"), "fd_factor", 0) in fields
+    assert (("candidates", "lite"), "betas", 2) in fields
+    for at, name, length in fields:
+        section = mapping = copy.deepcopy(written)
+        for part in at:
+            section = section.setdefault(part, {})
+        section[name] = length * [value] if length else value
+        with pytest.raises(ConfigError) as raised:
+            configuration.parse(mapping)
+        assert f"'{'.'.join((*at, name))}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "sgd", "momentum": 0.5},
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        {"optimizer": "adam"},
+    ],
+)
+@pytest.mark.parametrize("name", ["digits-cpu", "digits-gpu"])
+def test_another_optimizer_leaves_the_presets_keys_of_its_own_behind(name: str, keys: dict[str, Any]) -> None:
+    candidate = configuration.parse({"candidates": {"a": {"preset": name, **keys}}}).candidate("a")
+    kept = keys["optimizer"] != "sgd"
+    assert (candidate.betas == PRESETS[name]["betas"]) is kept
+    assert candidate.burn_in.beta2 == (PRESETS[name].get("burn_in", {}).get("beta2") if kept else None)
+    assert candidate.gamma == PRESETS[name]["gamma"]
+    assert configuration.CandidateConfig.model_validate(candidate.model_dump()) == candidate
+
+
+def test_what_is_written_beside_another_optimizer_is_refused_with_a_preset_too() -> None:
+    with pytest.raises(ConfigError, match=r"betas and burn_in\.beta2 belong to adam"):
+        configuration.parse({"candidates": {"a": {"preset": "digits-cpu", "optimizer": "sgd", "betas": [0.1, 0.9]}}})
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -121,6 +235,9 @@ def test_a_mistake_names_field_value_and_what_is_allowed(dotted: str, value: Any
         {"family": "sngan", "objective": "wasserstein"},
         {"family": "bn_conv_gan", "objective": "minimax", "optimizer": "sgd", "momentum": 0.5},
         {"optimizer": "adamw", "weight_decay": 0.1, "mixed_batch": True, "gamma": 1.0},
+        {"objective": "wasserstein", "penalty": "gp", "gamma": 10.0, "burn_in": {"kimg": 0, "gamma": 0}},
+        {"penalty": "r1", "gamma": 0},
+        {"penalty": "r1", "burn_in": {"kimg": 5, "gamma": 1.0}},
     ],
 )
 def test_combinations_that_work_are_accepted(keys: dict[str, Any]) -> None:

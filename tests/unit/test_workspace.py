@@ -69,6 +69,51 @@ def test_a_broken_params_file_is_one_paragraph(layout: Layout, text: str) -> Non
     assert "\n" not in str(raised.value) and "params.yaml" in str(raised.value)
 
 
+LEVELS = [f"&l{level} [{', '.join(9 * [f'*l{level - 1}'])}]" for level in range(1, 9)]
+BOMB = ["a: &l0 x", *(f"b{level}: {text}" for level, text in enumerate(LEVELS))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "but it is empty."),
+        ("- 1", "but it holds a list."),
+        ("train: &t {guard: *t}", "an anchor in it holds itself"),
+        ("&t [*t]", "an anchor in it holds itself"),
+        ("\n".join(BOMB), "with its aliases written out it is longer than"),
+        (f"[&l0 x, {', '.join(LEVELS)}]", "with its aliases written out it is longer than"),
+        (f"a: &l0 x\nb: 1\nb: [{', '.join(LEVELS)}]", "with its aliases written out it is longer than"),
+        ("a: &a0 [x]\n" + "".join(f"k{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 2000)), "more than 20 levels deep"),
+        (5000 * "[", "more than 20 levels deep"),
+        (5000 * "{a: ", "more than 20 levels deep"),
+        (1000 * "- ", "more than 20 levels deep"),
+        (300_000 * " ", "it is longer than 200000 characters"),
+        ("a: 1\na: 2", 'found duplicate key "a" with value "2" (original value: "1") (line 2, column 1).'),
+    ],
+    ids=range(13),
+)
+def test_a_file_that_is_none_is_refused_at_once_and_shortly(layout: Layout, text: str, said: str) -> None:
+    layout.params.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        workspace.load(layout)
+    assert said in str(raised.value) and str(layout.params) in str(raised.value)
+    assert len(str(raised.value)) < 500 and "http" not in str(raised.value)
+
+
+def test_another_encoding_is_named(layout: Layout) -> None:
+    layout.params.write_bytes("# größer".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"can't decode .* Save it as UTF-8\."):
+        workspace.load(layout)
+
+
+def test_anchors_aliases_and_merges_are_read(layout: Layout) -> None:
+    layout.params.write_text(
+        "candidates:\n  one: &one {preset: digits-cpu, kimg: 5}\n  two: {<<: *one, kimg: 7}\n  three: *one\n"
+    )
+    candidates = workspace.load(layout).config.candidates
+    assert [candidate.kimg for candidate in candidates.values()] == [5, 7, 5]
+
+
 def test_one_holder_at_a_time_and_a_killed_one_lets_go(layout: Layout) -> None:
     code = (
         "import sys, time; from pathlib import Path; from ganops import workspace; from ganops.layout import Layout\n"
