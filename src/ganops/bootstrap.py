@@ -6,7 +6,6 @@ import importlib.util
 import os
 import re
 import shutil
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, Literal, final
 
 from ganops import __version__
@@ -291,7 +290,7 @@ def run_flow(layout: Layout, when: When, seed: int | None, observe: Observer) ->
         DvcPipeline(layout).data_version()
     prepare_prefect(layout, os.environ)
     observe(_PREFECT_STEP, 0, 0, "")
-    with _interruptible(), _observed_by(observe):
+    with _observed_by(observe):
         ready = start_server(layout, os.environ, services=False)
         retrain = _load_flow(layout).retrain
         ready()
@@ -383,20 +382,3 @@ def _observed_by(observer: Observer) -> Iterator[None]:
         yield
     finally:
         _observer = before
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that stages are stopped and locks let go."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

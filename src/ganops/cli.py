@@ -11,6 +11,7 @@ import typer
 
 from ganops import __version__
 from ganops.errors import GanOpsError
+from ganops.process import stop_as_by_ctrl_c
 
 app = typer.Typer(
     help="Retrain image generators on a schedule; promote only a provably better one.",
@@ -245,6 +246,7 @@ def sample(
 
 def main() -> None:
     """Run the command line; a user's mistake is one paragraph, never a traceback."""
+    stop_as_by_ctrl_c()
     try:
         # by itself Typer would end the process here, and frame a mistake in a box
         code = app(prog_name="ganops", standalone_mode=False)
@@ -278,7 +280,18 @@ def _wrong_use(error: Any) -> str:
     elif said.startswith("No such command") and "Did you mean" not in said:
         said = f"{said}. Commands are {', '.join(error.ctx.command.commands)}"
     command = error.ctx.command_path if error.ctx else "ganops"
-    return f"{said}{'' if said.endswith('?') else '.'} `{command} --help` says what there is."
+    said = f"{said}{'' if said.endswith('?') else '.'} `{command} --help` says what there is."
+    return f"{said}{_candidates(error.ctx.obj)}" if said.startswith("Missing argument 'candidate'") else said
+
+
+def _candidates(start: Path) -> str:
+    from ganops import workspace
+
+    try:
+        names = workspace.load(workspace.find(start)).config.candidates
+    except GanOpsError:
+        return ""
+    return f" Candidates of params.yaml: {', '.join(names)}."
 
 
 if __name__ == "__main__":

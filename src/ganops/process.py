@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import FrameType
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -23,6 +24,29 @@ def die_with_parent(parent: int | None = None) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before it could be watched
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stop_as_by_ctrl_c() -> None:
+    """From here on SIGTERM and SIGHUP do to this process what Ctrl-C does, whatever that is at the time.
+
+    One that is ignored, as `nohup` has it, stays ignored. Main thread only.
+    """
+    for number in _STOPPING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+_STOPPING = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    for other in _STOPPING:  # a closing terminal sends several: the second must not cut the clearing up short
+        if signal.getsignal(other) is _interrupt:
+            signal.signal(other, signal.SIG_IGN)
+    interrupt = signal.getsignal(signal.SIGINT)
+    if not callable(interrupt):  # a shell ignores it for what it starts in the background
+        interrupt = signal.default_int_handler
+    interrupt(signal.SIGINT, frame)
 
 
 def end_group(process: subprocess.Popen[str], seconds: float = 5.0) -> None:

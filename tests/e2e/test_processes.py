@@ -272,6 +272,21 @@ def test_whoever_is_killed_or_hangs_everyone_ends_and_the_next_goes_on(tmp_path:
     stage.assert_nobody_is_left()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the kernel does not tell who runs")
+@pytest.mark.parametrize(
+    ("number", "launcher"), [(signal.SIGTERM, "torchrun"), (signal.SIGHUP, "process")], ids=["SIGTERM", "SIGHUP"]
+)
+def test_one_that_is_asked_to_end_does_so_as_by_ctrl_c(tmp_path: Path, number: int, launcher: str) -> None:
+    stage = started(workspace_with(tmp_path, ENDLESS, launcher=launcher))
+    stage.wait_for_checkpoint()
+    stage.family()
+    stage.process.send_signal(number)
+    _, stderr = stage.process.communicate(timeout=60)
+    assert stage.process.returncode == 130, stderr
+    assert stderr.splitlines()[-1].startswith("stopped: what was finished is kept") and "Traceback" not in stderr
+    until(lambda: not any(parent_of(pid) is not None for pid in stage.seen))
+
+
 MISTAKES = {
     "more processes than images": ({"processes": 16}, r"batch_size 8 .* 16 processes; .*batch_size: 16, or .*: 8"),
     "no even division": ({"processes": 3}, r"batch_size 8 .* 3 processes; .*batch_size: 9, or processes: 2"),
