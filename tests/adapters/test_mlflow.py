@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,38 @@ def test_first_users_at_once_do_not_fail_in_migration(tmp_path: Path) -> None:
     )
     users = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
     assert [user.wait() for user in users] == [0, 0, 0]
+
+
+def test_one_that_is_killed_while_it_makes_the_database_leaves_none(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ganops.adapters.mlflow_store import open_store\n"
+        "from ganops.layout import Layout\n"
+        "open_store(Layout(Path(sys.argv[1])), 'generator', {})"
+    )
+    layout = Layout(tmp_path)
+    folder = layout.state / "mlflow"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as maker:
+        while sum(path.stat().st_size for path in folder.glob("*mlflow.db*")) < 100_000:
+            assert maker.poll() is None
+            time.sleep(0.005)
+        maker.kill()
+    half = next(path.read_bytes() for path in folder.glob(".mlflow.db.new"))
+    assert not (folder / "mlflow.db").exists()
+    assert MlflowRegistry(open_store(layout, "generator", {}), "generator").versions() == ()
+    assert not list(folder.glob(".mlflow.db*"))
+
+    (folder / "mlflow.db").write_bytes(half)  # as an MLflow server leaves it that is killed
+    with pytest.raises(DamagedFile, match=r"mlflow.db, MLflow's database, is half-made.*delete the file"):
+        open_store(layout, "generator", {})
+
+
+def test_an_error_of_the_database_is_told_without_its_sql(store: MlflowStore) -> None:
+    assert store.folder is not None
+    with closing(sqlite3.connect(store.folder / "mlflow.db")) as connection:
+        connection.execute("ALTER TABLE model_versions RENAME COLUMN run_id TO another")
+    with pytest.raises(RegistryError, match="no such column: model_versions.run_id") as raised:
+        MlflowRegistry(store, "generator").versions()
+    assert "SQL:" not in str(raised.value) and len(str(raised.value)) < 500
 
 
 @pytest.mark.parametrize("content", [b"garbage", b"SQLite format 3\0" + 4096 * b"x"])

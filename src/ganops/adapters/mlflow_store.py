@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 
 from ganops.adapters.servers import require_servers, without_credentials
 from ganops.errors import DamagedFile, VendorError
-from ganops.files import write_text
+from ganops.files import publish, write_text
 from ganops.layout import Layout
 from ganops.workspace import locked
 
@@ -73,7 +73,7 @@ class MlflowStore:
         try:
             yield
         except (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError) as error:
-            said = without_credentials(" ".join(str(error).split()))[:400].rstrip(".")
+            said = without_credentials(_without_sql(" ".join(str(error).split())))[:400].rstrip(".")
             raise kind(f"MLflow at {self.where} failed while {doing}: {said}. Nothing was promoted.") from error
 
     def experiment_id(self, client: MlflowClient) -> str:
@@ -90,7 +90,7 @@ def open_store(layout: Layout, experiment: str, environment: Mapping[str, str]) 
 
     Raises:
         VendorError: no server answers.
-        DamagedFile: the embedded database, or the note of where it lay, is not what was written.
+        DamagedFile: the embedded database, or the note of where it lay, is not what was written, or half-made.
     """
     if uri := environment.get("MLFLOW_TRACKING_URI"):
         require_servers({"MLFLOW_TRACKING_URI": uri})
@@ -99,14 +99,10 @@ def open_store(layout: Layout, experiment: str, environment: Mapping[str, str]) 
     database = folder / _DATABASE
     store = MlflowStore(f"sqlite:///{database}", experiment, folder)
     with locked(folder / "migration.lock"):
-        if database.exists() and database.stat().st_size:
-            _require_database(database)
-            _relocate(database, folder / "location", layout.root)
-        else:
-            # SQLite loses a race between several first users of a fresh file: one migrates, all others wait
-            with store.translated(VendorError, "preparing the embedded database"):
-                store.client().search_experiments(max_results=1)
-            write_text(folder / "location", layout.root.as_uri())
+        if not _is_begun(database):
+            _create(database, store)
+        _require_database(database)
+        _relocate(database, folder / "location", layout.root)
     return store
 
 
@@ -125,6 +121,37 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def _is_begun(database: Path) -> bool:
+    return database.exists() and database.stat().st_size > 0
+
+
+def _create(database: Path, store: MlflowStore) -> None:
+    """MLflow's migration takes seconds and cannot be taken up where it was killed: it happens under another name.
+
+    The caller holds the lock, so that whoever left files of that name behind is dead. An MLflow server takes no lock of
+    ours: where one has begun the database meanwhile, it stays the server's.
+    """
+    fresh = database.with_name(f".{database.name}.new")
+    for left in database.parent.glob(f"{fresh.name}*"):  # a journal, too, which would be played back
+        left.unlink()
+    with store.translated(VendorError, "preparing the embedded database"):
+        quiet()
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        made = SqlAlchemyStore(f"sqlite:///{fresh}", (database.parent / "artifacts").as_uri())
+        made.search_experiments(max_results=1)
+        made.engine.dispose()
+        if _is_begun(database):
+            fresh.unlink()
+        else:
+            publish(fresh, database)
+
+
+def _without_sql(said: str) -> str:
+    """What SQLAlchemy adds to an error, a statement of any length and an address, helps no user."""
+    return said.split(" [SQL: ")[0]
+
+
 def _require_database(path: Path) -> None:
     """Look at once whether SQLite can read it: MLflow would try again and again."""
     try:
@@ -132,12 +159,20 @@ def _require_database(path: Path) -> None:
             if file.read(16) != b"SQLite format 3\0":
                 raise sqlite3.DatabaseError("it is no SQLite database")
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("SELECT name FROM sqlite_master").fetchall()
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            # MLflow's last act on a new database is its first experiment, whose row is never deleted by itself
+            begun = "experiments" in tables and connection.execute("SELECT 1 FROM experiments").fetchone() is not None
     except (OSError, sqlite3.DatabaseError) as error:
         raise DamagedFile(
             f"{path}, MLflow's database, cannot be read ({error}). Restore it from a copy; if there is none, move it "
             "and the folder journal/ away, and registry and history begin anew. Nothing was promoted."
         ) from None
+    if not begun:
+        raise DamagedFile(
+            f"{path}, MLflow's database, is half-made: whoever began it was stopped, or an MLflow server is just "
+            "making it. Wait if one has just been started; else delete the file, in which nothing was recorded yet, "
+            "and run the same command again."
+        )
 
 
 def _relocate(database: Path, note: Path, root: Path) -> None:
