@@ -278,10 +278,13 @@ def test_whoever_is_killed_or_hangs_everyone_ends_and_the_next_goes_on(tmp_path:
 )
 def test_one_that_is_asked_to_end_does_so_as_by_ctrl_c(tmp_path: Path, number: int, launcher: str) -> None:
     stage = started(workspace_with(tmp_path, ENDLESS, launcher=launcher))
-    stage.wait_for_checkpoint()
-    stage.family()
-    stage.process.send_signal(number)
-    _, stderr = stage.process.communicate(timeout=60)
+    try:
+        until(lambda: any(stage.checkpoints()), seconds=300)
+        stage.family()
+        stage.process.send_signal(number)
+        _, stderr = stage.process.communicate(timeout=60)
+    finally:
+        stage.process.kill()
     assert stage.process.returncode == 130, stderr
     assert stderr.splitlines()[-1].startswith("stopped: what was finished is kept") and "Traceback" not in stderr
     until(lambda: not any(parent_of(pid) is not None for pid in stage.seen))
