@@ -18,11 +18,12 @@ sys.path.append(SITE)
 import numpy as np  # noqa: E402
 
 from ganops.config import parse  # noqa: E402
+from ganops.data.prepared import write_dataset  # noqa: E402
+from ganops.data.split import Split  # noqa: E402
 from ganops.evaluation.compare import compare, comparison_seed  # noqa: E402
 from ganops.evaluation.extractors import load_extractor  # noqa: E402
 from ganops.evaluation.reference import test_reference  # noqa: E402
 from ganops.evaluation.sample import Sample, read_training_images, take_sample  # noqa: E402
-from ganops.files import sha256_file, write_json  # noqa: E402
 from ganops.gate import decide  # noqa: E402
 from ganops.layout import Layout  # noqa: E402
 from ganops.models import load_snapshot  # noqa: E402
@@ -31,7 +32,7 @@ from ganops.stages.reference import reference  # noqa: E402
 from ganops.stages.train import train  # noqa: E402
 
 CORE = ("models", "training", "evaluation", "gate", "data", "config", "files", "errors")
-COUNTS = {"train": 200, "select": 120, "test": 120}
+COUNTS: dict[Split, int] = {"train": 200, "select": 120, "test": 120}
 PARAMS = {
     "reference": {"features": 16, "batch_size": 32, "epochs": 1},
     "train": {"device": "cpu", "batch_size": 8, "evaluate_images": 100, "evaluate_every_kimg": 0.1},
@@ -60,9 +61,7 @@ def prepare(layout: Layout) -> None:
         np.save(folder / "images.npy", images.astype(np.uint8))
         np.save(folder / "labels.npy", labels)
         np.save(folder / "ids.npy", random.integers(0, 256, (count, 32), dtype=np.uint8))
-    digests = {name: sha256_file(layout.prepared / name / "images.npy") for name in COUNTS}
-    facts = {"format": 1, "image_shape": [1, 8, 8], "classes": ["dark", "bright"], "counts": COUNTS, "split": {}}
-    write_json(layout.prepared / "dataset.json", {**facts, "preprocessing": "p@1", "sha256": digests})
+    write_dataset(layout.prepared, (1, 8, 8), ["dark", "bright"], COUNTS, {}, "p@1")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from PIL import Image
 from user_shell import GANOPS, Shell
 
 from ganops import workspace
+from ganops.data.prepared import load, write_dataset
 from ganops.layout import Layout
 from ganops.models import load_snapshot
 
@@ -169,10 +170,18 @@ def test_what_a_candidate_cannot_do_is_refused_and_its_snapshot_stays(copied: Sh
     assert "is 5000, but the train split has only" in train("lite", train__batch_size=5000)
     assert "is 1, but candidate 'dcgan' has batch norm" in train("dcgan", train__batch_size=1)
     assert "'cuda:99', but torch sees" in train("lite", train__device="cuda:99")
-    np.save(layout.prepared / "train" / "labels.npy", np.full_like(labels, -1))
+    dataset = load(layout.prepared)
+
+    def change(name: str, content: object, image_shape: tuple[int, int, int] = dataset.image_shape) -> None:
+        """As if it had been prepared so."""
+        np.save(layout.prepared / "train" / name, content)
+        facts = (dataset.classes, dataset.counts, dataset.split_config, dataset.preprocessing)
+        write_dataset(layout.prepared, image_shape, *facts)
+
+    change("labels.npy", np.full_like(labels, -1))
     assert "have no label. Set conditional: false" in train("lite", candidates__lite__conditional=True)
-    np.save(layout.prepared / "train" / "labels.npy", labels)
-    np.save(layout.prepared / "train" / "images.npy", np.zeros((len(labels), 1, 200, 200), np.uint8))
+    change("labels.npy", labels)
+    change("images.npy", np.zeros((len(labels), 1, 200, 200), np.uint8), (1, 200, 200))
     unable = {"candidates__lite__family": "dense_dcgan", "candidates__lite__gamma": 0.0}
     assert "cannot make 1-channel images of 200x200: it does" in train("lite", **unable)
     assert {name: load_snapshot(layout.snapshot(name)).sha256 for name in before} == before
@@ -187,11 +196,11 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_is_passed_over_and_named(copie
         edits = {"candidates.lite.kimg": kimg, "train.checkpoint_every_kimg": 0.5, "train.evaluate_every_kimg": 4}
         workspace.edit_params(layout, edits)
         with subprocess.Popen([str(GANOPS), "train", "lite"], cwd=layout.root, stderr=subprocess.DEVNULL) as process:
-            while len(list(layout.checkpoints.glob("*/*.safetensors"))) < 2:
+            while len(list(layout.checkpoints.glob("*/*/*.safetensors"))) < 2:
                 assert process.poll() is None
                 time.sleep(0.02)
             process.kill()
-        return sorted(layout.checkpoints.glob("*/*.safetensors"))
+        return sorted(layout.checkpoints.glob("*/*/*.safetensors"))
 
     elsewhere = [(path.name, path.read_bytes()) for path in interrupted(kimg=200)]
     *_, whole, newest = interrupted(kimg=4)

@@ -21,6 +21,8 @@ from ranks_run import CRAMPED, DIVERGING, STEPS, stored, trained
 from user_shell import GANOPS, Shell
 
 from ganops import workspace
+from ganops.data.prepared import write_dataset
+from ganops.data.split import SPLITS
 from ganops.errors import ConfigError
 from ganops.evaluation.extractors import Card, save_extractor
 from ganops.evaluation.extractors.network import ClassifierNetwork
@@ -131,14 +133,13 @@ def workspace_with(folder: Path, candidate: Mapping[str, Any], **train: Any) -> 
     """A workspace after `prepare` and `reference`, of noise and with an extractor that has learnt nothing."""
     layout, random = Layout(folder), np.random.default_rng(0)
     images_u8 = random.integers(0, 256, (COUNT, *SHAPE), dtype=np.uint8)
-    for split in ("train", "select"):
+    for split in SPLITS:
         place = layout.prepared / split
         place.mkdir(parents=True)
         np.save(place / "images.npy", images_u8)
         np.save(place / "labels.npy", np.arange(COUNT) % 2)
         np.save(place / "ids.npy", random.integers(0, 256, (COUNT, 32), dtype=np.uint8))
-    facts = {"format": 1, "image_shape": list(SHAPE), "classes": ["odd", "even"], "counts": {"train": COUNT}}
-    write_json(layout.prepared / "dataset.json", {**facts, "preprocessing": "p@1", "sha256": {"train": "aa"}})
+    write_dataset(layout.prepared, SHAPE, ["odd", "even"], dict.fromkeys(SPLITS, COUNT), {}, "p@1")
     network = project(ClassifierNetwork(SHAPE, 16, 2).eval(), images_u8, 4)
     layout.reference.mkdir()
     card = Card("classifier", SHAPE, 16, 4, ("odd", "even"), 0.9, "p@1", 0)
@@ -177,7 +178,7 @@ class Stage:
         return until(lambda: max((seen for seen in self.checkpoints() if seen > after), default=0))
 
     def checkpoints(self) -> Iterator[int]:
-        for path in self.layout.checkpoints.glob("*/*.safetensors"):
+        for path in self.layout.checkpoints.glob("*/*/*.safetensors"):
             yield int(path.name.split(".")[0].split("-")[1])
 
     def paragraph(self) -> str:

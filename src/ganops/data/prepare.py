@@ -16,10 +16,9 @@ from PIL import Image
 from ganops.config import DataConfig, SplitConfig
 from ganops.data.manifest import iterate
 from ganops.data.pixels import GREY_MODES, Undecodable, decode, to_grey, to_rgb
-from ganops.data.prepared import DATASET, FORMAT
+from ganops.data.prepared import write_dataset
 from ganops.data.split import SPLITS, Split, assign
 from ganops.errors import ConfigError, DataRefused, TooFewImages
-from ganops.files import sha256_file, write_json
 from ganops.progress import Progress
 
 MIN_SIDE, MAX_SIDE = 8, 256
@@ -87,16 +86,8 @@ def write(raw: Path, plan: Plan, config: DataConfig, folder: Path, progress: Pro
     for name in SPLITS:
         np.save(folder / name / "labels.npy", np.array(plan.labels[name], np.int64))
         np.save(folder / name / "ids.npy", digests_to_array(plan.ids[name]))
-    dataset = {
-        "format": FORMAT,
-        "image_shape": list(plan.image_shape),
-        "classes": list(plan.classes),
-        "counts": counts,
-        "split": config.split.model_dump(mode="json"),
-        "preprocessing": plan.preprocessing,
-        "sha256": {name: sha256_file(folder / name / "images.npy") for name in SPLITS},
-    }
-    write_json(folder / DATASET, dataset)
+    split = config.split.model_dump(mode="json")
+    write_dataset(folder, plan.image_shape, plan.classes, counts, split, plan.preprocessing)
 
 
 def fit(image: Image.Image, height: int, width: int) -> Image.Image:

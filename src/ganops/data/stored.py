@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 import tokenize
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -27,6 +29,7 @@ def read_document(path: Path, model: type[Document], missing: str, again: str) -
         DamagedFile: it is damaged, or of another format.
     """
     try:
+        _require_file(path)
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(missing) from None
@@ -51,6 +54,7 @@ def read_array(
         DamagedFile: it is missing, damaged, or of another kind or shape.
     """
     try:
+        _require_file(path)
         array = np.load(path, mmap_mode=mmap, allow_pickle=False)
     except (OSError, EOFError, ValueError, OverflowError, MemoryError, SyntaxError, tokenize.TokenError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -68,3 +72,10 @@ def read_array(
             f"run `{again}` again."
         )
     return array
+
+
+def _require_file(path: Path) -> None:
+    """Raises OSError for what would be waited for or read without end; a folder says for itself what it is."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")

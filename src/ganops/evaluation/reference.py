@@ -19,7 +19,8 @@ from typing import Any, Literal, final
 import numpy as np
 import numpy.typing as npt
 
-from ganops.errors import UserError
+from ganops.data.stored import read_array
+from ganops.errors import DamagedFile, UserError
 from ganops.files import digest_json, read_json
 
 FORMAT = 1
@@ -27,6 +28,7 @@ REFERENCE = "reference.json"
 TRAIN_LIMIT = 20_000
 METRIC_VERSION = 1
 """Raised whenever the same features would give another score."""
+_FEATURES, _AGAIN = "features.npy", "ganops reference"
 
 HeldOut = Literal["select", "test"]
 
@@ -68,6 +70,15 @@ def select_reference(directory: Path) -> ReferenceSample:
     return _load(directory, "select")
 
 
+def select_features(directory: Path, dim: int) -> npt.NDArray[np.float32]:
+    """The features (m, dim) alone of `select_reference`: finite, of two images or more, not all the same.
+
+    Raises:
+        DamagedFile: the file is missing, damaged, or of another extractor.
+    """
+    return _features(directory / "select" / _FEATURES, dim)
+
+
 def test_reference(directory: Path) -> ReferenceSample:
     """The reference on `test`, which only the gate reads: nothing that chooses among candidates may call this.
 
@@ -87,11 +98,11 @@ def _load(directory: Path, split: HeldOut) -> ReferenceSample:
         if facts["format"] != FORMAT:
             raise UserError(f"{path} has format {facts['format']}, not {FORMAT}: run `ganops reference` again.")
         held_out = facts["splits"][split]
-        features, classes, ids = (_array(directory / split / f"{name}.npy") for name in ("features", "classes", "ids"))
-        train_features = _array(directory / "train" / "features.npy")
-        expected = {(held_out["count"], facts["extractor"]["dim"])}
-        if {features.shape} != expected or len(classes) != len(features) or ids.shape != (len(features), 32):
-            raise UserError(f"{directory / split} does not fit {path}: run `ganops reference` again.")
+        count, dim = held_out["count"], facts["extractor"]["dim"]
+        features = _features(directory / split / _FEATURES, dim, count)
+        classes = read_array(directory / split / "classes.npy", np.int64, (count,), _AGAIN)
+        ids = read_array(directory / split / "ids.npy", np.uint8, (count, 32), _AGAIN)
+        train_features = _features(directory / "train" / _FEATURES, dim)
         return ReferenceSample(
             split=split,
             features=features,
@@ -111,9 +122,11 @@ def _load(directory: Path, split: HeldOut) -> ReferenceSample:
         raise UserError(f"{path} is damaged ({error}): run `ganops reference` again.") from None
 
 
-def _array(path: Path) -> npt.NDArray[Any]:
-    try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}): run `ganops reference` again.") from None
-    return array
+def _features(path: Path, dim: int, count: int | None = None) -> npt.NDArray[np.float32]:
+    features = read_array(path, np.float32, (count, dim), _AGAIN)
+    if len(features) < 2 or not np.isfinite(features).all() or not features.var(0, dtype=np.float64).any():
+        raise DamagedFile(
+            f"{path} holds nothing to measure against (too few images, a number that is not finite, or the same "
+            f"features everywhere): run `{_AGAIN}` again."
+        )
+    return features

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ganops.data import prepared
 from ganops.data.validated import read_verdict
 from ganops.evaluation.report import EvaluationReport
 from ganops.files import read_json
@@ -86,12 +87,12 @@ def _rows(
 
 def _page(layout: Layout, journal: Journal, summary: RunSummary, lineage: Mapping[str, str], now: datetime) -> Page:
     reference = read_json(layout.reference / "reference.json")
-    dataset = read_json(layout.prepared / "dataset.json")
+    dataset = prepared.load(layout.prepared)
     facts = [
         *lineage.items(),
-        ("images", ", ".join(f"{split} {count}" for split, count in dataset["counts"].items())),
-        ("preprocessing", str(dataset["preprocessing"])),
-        ("train split (sha256)", str(dataset["sha256"]["train"])),
+        ("images", ", ".join(f"{split} {count}" for split, count in dataset.counts.items())),
+        ("preprocessing", dataset.preprocessing),
+        ("train split (sha256)", dataset.sha256["train"]),
         ("extractor", f"{reference['extractor']['kind']}, sha256 {reference['extractor']['sha256']}"),
         ("its held-out accuracy", f"{reference['extractor']['accuracy']:.3f}"),
         ("test reference", str(reference["splits"]["test"]["hash"])),

@@ -18,6 +18,7 @@ from ganops.config import Config
 from ganops.errors import RankLost, WorkspaceError
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
+from ganops.evaluation.reference import select_features
 from ganops.evaluation.sample import generated_stats
 from ganops.files import write_bytes
 from ganops.layout import Layout
@@ -81,7 +82,7 @@ def train(
 def trained(task: TrainTask, ranks: Ranks, progress: Progress) -> TrainingResult:
     """Train in this process, one of `ranks`; rank 0 writes statistics and samples."""
     return run_training(
-        task.inputs.images_u8,
+        task.split.images_u8,
         task.spec,
         task.candidate,
         task.config.train,
@@ -90,7 +91,7 @@ def trained(task: TrainTask, ranks: Ranks, progress: Progress) -> TrainingResult
         task.checkpoints,
         _Files(task.layout.train_dir(task.name), task.occurring_classes) if ranks.leads else Unobserved(),
         progress,
-        task.inputs.labels,
+        task.split.labels,
         ranks,
     )
 
@@ -122,7 +123,7 @@ def _train_in_torchrun(task: TrainTask, progress: Progress) -> TrainingReport:
 def _scorer(task: TrainTask) -> Callable[[Generator], Evaluation]:
     """Fréchet distance on `select` and diversity against it, from the same z each time."""
     extractor = load_extractor(task.layout.reference / "extractor")
-    reference = FeatureStats.from_features(task.inputs.reference_features)
+    reference = FeatureStats.from_features(select_features(task.layout.reference, extractor.dim))
     count = task.config.train.evaluate_images
 
     def score(generator: Generator) -> Evaluation:
@@ -161,21 +162,21 @@ def _encoded(line: Mapping[str, Any]) -> bytes:
 
 
 def _write_snapshot(task: TrainTask, result: TrainingResult) -> TrainingReport:
-    spec, dataset, directory = task.spec, task.inputs.dataset, task.layout.train_dir(task.name)
+    spec, dataset, directory = task.spec, task.dataset, task.layout.train_dir(task.name)
     fd = result.best_score if np.isfinite(result.best_score) else None
     info = {
         **task.record,
         "name": task.name,
-        "classes": list(dataset["classes"]) if spec.class_shares else [],
+        "classes": list(dataset.classes) if spec.class_shares else [],
         "promotable": task.candidate.may_be_promoted,
         "precision": result.precision,
         "images_seen": result.best_images_seen,
         "fd_in_loop": fd,
         "stopped": result.stopped,
-        "preprocessing": dataset.get("preprocessing"),
+        "preprocessing": dataset.preprocessing,
         "torch": torch.__version__,
     }
-    files = {"training_images.npy": _training_images(task.inputs.ids)}
+    files = {"training_images.npy": _training_images(task.split.ids)}
     snapshot = save_snapshot(task.layout.snapshot(task.name), result.generator, spec, info, files)
     write_sample(directory / "samples" / "final.png", snapshot, SAMPLE_SEED)
     return TrainingReport(

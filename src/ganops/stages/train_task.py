@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from ganops.config import CandidateConfig, Config
-from ganops.errors import ConfigError, WorkspaceError
-from ganops.files import read_json
+from ganops.data.prepared import PreparedDataset, PreparedSplit, load
+from ganops.errors import ConfigError
 from ganops.layout import Layout
 from ganops.models import FAMILIES, ModelSpec, family_spec
 from ganops.training.checkpoint import CheckpointStore, checkpoint_key
@@ -22,26 +20,15 @@ _HOW_NOT_WHAT = frozenset({"launcher", "processes", "timeout_seconds", "cuda_gra
 
 @final
 @dataclass(frozen=True)
-class Inputs:
-    """The prepared train split and what judges generators while they train."""
-
-    images_u8: np.ndarray[Any, np.dtype[np.uint8]]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    ids: np.ndarray[Any, np.dtype[np.uint8]]
-    dataset: Mapping[str, Any]
-    reference_features: np.ndarray[Any, np.dtype[np.float32]]
-
-
-@final
-@dataclass(frozen=True)
 class TrainTask:
-    """One candidate's training. code_digest: of the GanOps sources that decide the result."""
+    """One candidate's training. split: what is trained on. code_digest: of the GanOps sources that decide the result."""
 
     layout: Layout
     config: Config
     name: str
     spec: ModelSpec
-    inputs: Inputs
+    dataset: PreparedDataset
+    split: PreparedSplit
     code_digest: str
 
     @property
@@ -51,7 +38,7 @@ class TrainTask:
     @property
     def occurring_classes(self) -> list[str]:
         """Names of the classes that are trained on, none for an unconditional candidate."""
-        return [self.inputs.dataset["classes"][number] for number in self.spec.occurring_classes]
+        return [self.dataset.classes[number] for number in self.spec.occurring_classes]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -60,7 +47,8 @@ class TrainTask:
             "candidate": self.candidate.model_dump(mode="json") | {"width": self.spec.width, "z_dim": self.spec.z_dim},
             "train": self.config.train.model_dump(mode="json"),
             "seed": self.config.seed,
-            "data_sha256": self.inputs.dataset["sha256"]["train"],
+            "data_sha256": self.split.sha256,
+            **({"labels_sha256": self.split.labels_sha256} if self.spec.class_shares else {}),
             "image_shape": list(self.spec.image_shape),
             "code": self.code_digest,
         }
@@ -76,9 +64,10 @@ class TrainTask:
 def train_task(layout: Layout, config: Config, candidate: str, code_digest: str) -> TrainTask:
     """Raises what `train` raises of what it finds."""
     chosen = config.candidate(candidate)
-    inputs = _read_inputs(layout)
-    _refuse_batch(config, candidate, len(inputs.images_u8))
-    return TrainTask(layout, config, candidate, _spec(chosen, candidate, inputs), inputs, code_digest)
+    dataset = load(layout.prepared)
+    split = dataset.split("train")
+    _refuse_batch(config, candidate, len(split))
+    return TrainTask(layout, config, candidate, _spec(chosen, candidate, dataset, split), dataset, split, code_digest)
 
 
 def _refuse_batch(config: Config, name: str, num_images: int) -> None:
@@ -104,9 +93,9 @@ def _refuse_batch(config: Config, name: str, num_images: int) -> None:
         )
 
 
-def _spec(candidate: CandidateConfig, name: str, inputs: Inputs) -> ModelSpec:
+def _spec(candidate: CandidateConfig, name: str, dataset: PreparedDataset, split: PreparedSplit) -> ModelSpec:
     """Raises ConfigError for images that the family cannot do, and for classes that are not there."""
-    channels, height, width = inputs.images_u8.shape[1:]
+    channels, height, width = dataset.image_shape
     family = FAMILIES[candidate.family]
     if refusal := family.refusal((channels, height, width)):
         raise ConfigError(
@@ -118,50 +107,17 @@ def _spec(candidate: CandidateConfig, name: str, inputs: Inputs) -> ModelSpec:
         (channels, height, width),
         candidate.width,
         candidate.z_dim,
-        _class_shares(name, inputs) if candidate.conditional else (),
+        _class_shares(name, dataset, split) if candidate.conditional else (),
         candidate.spectral_norm,
     )
 
 
-def _class_shares(name: str, inputs: Inputs) -> tuple[float, ...]:
-    unlabelled = int((inputs.labels < 0).sum())
-    if unlabelled or not inputs.dataset["classes"]:
+def _class_shares(name: str, dataset: PreparedDataset, split: PreparedSplit) -> tuple[float, ...]:
+    unlabelled = int((split.labels < 0).sum())
+    if unlabelled or not dataset.classes:
         raise ConfigError(
-            f"Candidate '{name}' in params.yaml is conditional, but {unlabelled or len(inputs.labels)} of the "
-            f"{len(inputs.labels)} training images have no label. Set conditional: false, or add images with labels."
+            f"Candidate '{name}' in params.yaml is conditional, but {unlabelled or len(split.labels)} of the "
+            f"{len(split.labels)} training images have no label. Set conditional: false, or add images with labels."
         )
-    counts = np.bincount(inputs.labels, minlength=len(inputs.dataset["classes"]))
+    counts = np.bincount(split.labels, minlength=len(dataset.classes))
     return tuple(float(count) for count in counts / counts.sum())
-
-
-def _read_inputs(layout: Layout) -> Inputs:
-    prepared, reference = layout.prepared, layout.reference
-    return Inputs(
-        images_u8=_array(prepared / "train" / "images.npy", "prepare"),
-        labels=_array(prepared / "train" / "labels.npy", "prepare"),
-        ids=_array(prepared / "train" / "ids.npy", "prepare"),
-        dataset=_json(prepared / "dataset.json", "prepare"),
-        reference_features=_array(reference / "select" / "features.npy", "reference"),
-    )
-
-
-def _array(path: Path, stage: str) -> np.ndarray[Any, Any]:
-    try:
-        array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
-        raise _missing(path, stage) from None
-    return array
-
-
-def _json(path: Path, stage: str) -> Mapping[str, Any]:
-    try:
-        value: Mapping[str, Any] = read_json(path)
-    except (OSError, ValueError):
-        raise _missing(path, stage) from None
-    return value
-
-
-def _missing(path: Path, stage: str) -> WorkspaceError:
-    return WorkspaceError(
-        f"{path} is missing or cannot be read. Run `ganops {stage}` first, or all of it with `ganops run`."
-    )

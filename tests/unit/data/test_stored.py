@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganops.data.prepared import load
+from ganops.data.prepared import load, write_dataset
 from ganops.data.split import SPLITS
 from ganops.data.validated import accepted_digests, read_verdict
 from ganops.errors import DamagedFile, UserError
 
 DATASET: dict[str, Any] = {
-    "format": 1,
+    "format": 2,
     "image_shape": [1, 8, 8],
     "classes": ["cat", "dog"],
     "counts": dict.fromkeys(SPLITS, 4),
     "split": {"by": "hash"},
     "preprocessing": "as it was",
     "sha256": dict.fromkeys(SPLITS, "0" * 64),
+    "labels_sha256": dict.fromkeys(SPLITS, "0" * 64),
+    "ids_sha256": dict.fromkeys(SPLITS, "0" * 64),
 }
 RULE = {
     "rule": "decodable", "severity": "critical", "success": True, "observed": "all", "expected": "all", "offenders": 0,
@@ -38,12 +41,12 @@ def write(path: Path, value: Any) -> None:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    write(tmp_path / "dataset.json", DATASET)
     for name in SPLITS:
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "images.npy", np.zeros((4, 1, 8, 8), np.uint8))
         np.save(tmp_path / name / "labels.npy", np.array([0, 1, -1, 0]))
         np.save(tmp_path / name / "ids.npy", np.zeros((4, 32), np.uint8))
+    write_dataset(tmp_path, (1, 8, 8), ["cat", "dog"], dict.fromkeys(SPLITS, 4), {"by": "hash"}, "as it was")
     return tmp_path
 
 
@@ -68,14 +71,14 @@ def test_a_sound_verdict_is_read_whole(validated: Path) -> None:
 
 @pytest.mark.parametrize("damage", [
     *NO_JSON,
-    DATASET | {"format": 2},
+    DATASET | {"format": 1},
     DATASET | {"image_shape": [8, 8]},
     DATASET | {"image_shape": [1, -8, 8]},
     DATASET | {"classes": "catdog"},
     DATASET | {"counts": {"train": 4}},
     DATASET | {"counts": dict.fromkeys(SPLITS, "4")},
     DATASET | {"split": None},
-    {key: value for key, value in DATASET.items() if key != "sha256"},
+    *({key: value for key, value in DATASET.items() if key != lost} for lost in ("sha256", "ids_sha256")),
 ])  # fmt: skip
 def test_a_damaged_description_is_one_paragraph(prepared: Path, damage: Any) -> None:
     write(prepared / "dataset.json", damage)
@@ -139,6 +142,9 @@ ARRAYS = [
     lambda path: np.save(path, np.zeros((3, 31), np.uint8)),
     lambda path: np.save(path, np.zeros((4, 32), np.float32)),
     lambda path: np.save(path, np.uint8(1)),
+    lambda path: (path.unlink(), os.mkfifo(path)),
+    lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    lambda path: (path.unlink(), path.mkdir()),
 ]
 
 
@@ -156,6 +162,26 @@ def test_a_damaged_list_of_accepted_images(validated: Path, damage: Callable[[Pa
     damage(validated / "accepted.npy")
     with pytest.raises(DamagedFile, match=r"accepted\.npy .*run `ganops validate` again"):
         accepted_digests(validated)
+
+
+CHANGES = [
+    ("images", np.ones((4, 1, 8, 8), np.uint8)),
+    ("images", np.zeros((4, 1, 8, 8), np.float32)),
+    ("images", np.zeros((3, 1, 8, 8), np.uint8)),
+    ("images", np.zeros((4, 8, 8), np.uint8)),
+    ("labels", np.zeros(4, np.int64)),
+    ("labels", np.full(4, 99)),
+    ("labels", np.zeros(4)),
+    ("ids", np.ones((4, 32), np.uint8)),
+    ("ids", np.zeros(4, np.uint8)),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), CHANGES)
+def test_what_was_changed_is_refused(prepared: Path, name: str, content: Any) -> None:
+    np.save(prepared / "train" / f"{name}.npy", content)
+    with pytest.raises(DamagedFile, match=rf"train/{name}\.npy .*run `ganops prepare` again"):
+        load(prepared).split("train")
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2, 0], [0, 1, -2, 0], [0, 1, 0]])

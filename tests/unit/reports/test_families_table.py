@@ -91,13 +91,13 @@ def test_what_is_prepared_fills_what_the_configuration_leaves_open(tmp_path: Pat
     folder.mkdir(parents=True)
     splits = ("train", "select", "test")
     facts = {
-        "format": 1,
+        "format": 2,
         "image_shape": [3, 40, 30],
         "classes": [],
         "counts": dict.fromkeys(splits, 1),
         "split": {},
         "preprocessing": "",
-        "sha256": dict.fromkeys(splits, ""),
+        **dict.fromkeys(("sha256", "labels_sha256", "ids_sha256"), dict.fromkeys(splits, "")),
     }
     (folder / "dataset.json").write_text(json.dumps(facts))
     assert commands.shape_to_show(tmp_path, None) == (3, 40, 30)

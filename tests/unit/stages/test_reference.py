@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ganops.config import Config, parse
+from ganops.data.prepared import write_dataset
+from ganops.data.split import Split
 from ganops.errors import ConfigError, ExtractorError, TooFewImages, UserError
 from ganops.evaluation.extractors import load_extractor, training
 from ganops.evaluation.reference import select_reference, test_reference
-from ganops.files import sha256_file, write_json
+from ganops.files import sha256_file
 from ganops.layout import Layout
 from ganops.stages.reference import dimensions_for, reference
 
-COUNTS = {"train": 200, "select": 120, "test": 90}
+COUNTS: dict[Split, int] = {"train": 200, "select": 120, "test": 90}
 
 
 def _config(**settings: object) -> Config:
@@ -36,10 +39,18 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         np.save(folder / "images.npy", images.astype(np.uint8))
         np.save(folder / "labels.npy", labels)
         np.save(folder / "ids.npy", random.integers(0, 256, (count, 32), dtype=np.uint8))
-    digests = {name: sha256_file(layout.prepared / name / "images.npy") for name in COUNTS}
-    facts = {"format": 1, "image_shape": [1, 8, 8], "classes": ["dark", "bright"], "counts": COUNTS, "split": {}}
-    write_json(layout.prepared / "dataset.json", {**facts, "preprocessing": "p@1", "sha256": digests})
+    describe(layout)
     return layout
+
+
+def describe(layout: Layout) -> None:
+    write_dataset(layout.prepared, (1, 8, 8), ["dark", "bright"], COUNTS, {}, "p@1")
+
+
+def relabel(layout: Layout, split: str, labels: Any) -> None:
+    """As if they had been prepared so."""
+    np.save(layout.prepared / split / "labels.npy", labels)
+    describe(layout)
 
 
 def test_writes_extractor_features_and_facts(layout: Layout) -> None:
@@ -81,21 +92,21 @@ def test_select_can_be_read_where_test_is_not(layout: Layout) -> None:
 
 
 def test_unlabelled_images_are_a_matter_of_configuration(layout: Layout) -> None:
-    np.save(layout.prepared / "train" / "labels.npy", np.full(COUNTS["train"], -1))
+    relabel(layout, "train", np.full(COUNTS["train"], -1))
     with pytest.raises(ConfigError, match=r"reference\.extractor.*class subfolders"):
         reference(layout, _config())
     assert not layout.reference.exists()
 
 
 def test_one_class_cannot_be_learnt(layout: Layout) -> None:
-    np.save(layout.prepared / "train" / "labels.npy", np.zeros(COUNTS["train"], np.int64))
+    relabel(layout, "train", np.zeros(COUNTS["train"], np.int64))
     with pytest.raises(ConfigError, match=r"two classes.*'dark'"):
         reference(layout, _config())
 
 
 def test_a_weak_judge_is_refused_and_nothing_written(layout: Layout) -> None:
     labels = np.load(layout.prepared / "select" / "labels.npy")
-    np.save(layout.prepared / "select" / "labels.npy", np.random.default_rng(1).permutation(labels))
+    relabel(layout, "select", np.random.default_rng(1).permutation(labels))
     with pytest.raises(ExtractorError, match=r"min_accuracy.*reference\.epochs"):
         reference(layout, _config(min_accuracy=0.9))
     assert not layout.reference.exists()
@@ -118,6 +129,14 @@ def test_a_damaged_reference_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "reference.json").write_bytes(content)
     with pytest.raises(UserError, match=r"reference.json is damaged.*(dvc checkout|ganops reference)"):
         select_reference(tmp_path)
+
+
+@pytest.mark.parametrize("features", [np.zeros((120, 8), np.float32), np.zeros((120, 9), np.float32), np.ones(5)])
+def test_damaged_features_are_named(layout: Layout, features: Any) -> None:
+    reference(layout, _config())
+    np.save(layout.reference / "select" / "features.npy", features)
+    with pytest.raises(UserError, match=r"select/features\.npy .*ganops reference"):
+        select_reference(layout.reference)
 
 
 def test_no_reference_yet(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import torch
 from PIL import Image
 
 from ganops.config import Config, parse
-from ganops.errors import ConfigError, TrainingFailed, UnknownName, WorkspaceError
-from ganops.files import write_json
+from ganops.data.prepared import write_dataset
+from ganops.data.split import SPLITS
+from ganops.errors import ConfigError, DamagedFile, TrainingFailed, UnknownName, UserError
+from ganops.files import sha256_file
 from ganops.layout import Layout
 from ganops.models import FAMILIES, load_snapshot
 from ganops.stages import train as stage
@@ -28,6 +30,8 @@ COUNT, SHAPE = 40, (1, 8, 8)
 class _MeanPixels:
     """Stands for the pinned extractor: four means of an image."""
 
+    dim = 4
+
     def features(self, images_u8: Any) -> np.ndarray[Any, Any]:
         images = np.asarray(images_u8).astype(np.float32).reshape(len(images_u8), 2, 4, 2, 4)
         return images.mean(axis=(2, 4)).reshape(len(images_u8), 4) / 255
@@ -40,18 +44,27 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     random = np.random.default_rng(0)
     images_u8 = random.integers(0, 256, (COUNT, *SHAPE), dtype=np.uint8)
     ids = np.stack([np.frombuffer(hashlib.sha256(image.tobytes()).digest(), np.uint8) for image in images_u8])
-    for split in ("train", "select"):
+    for split in SPLITS:
         folder = layout.prepared / split
         folder.mkdir(parents=True)
         np.save(folder / "images.npy", images_u8)
         np.save(folder / "labels.npy", np.arange(COUNT) % 2)
         np.save(folder / "ids.npy", ids)
-    dataset = {"format": 1, "sha256": {"train": "aa"}, "classes": ["odd", "even"], "preprocessing": "p1"}
-    write_json(layout.prepared / "dataset.json", dataset)
+    describe(layout)
     (layout.reference / "select").mkdir(parents=True)
     np.save(layout.reference / "select" / "features.npy", _MeanPixels().features(images_u8))
     monkeypatch.setattr(stage, "load_extractor", lambda directory: _MeanPixels())
     return layout
+
+
+def describe(layout: Layout) -> None:
+    write_dataset(layout.prepared, SHAPE, ["odd", "even"], dict.fromkeys(SPLITS, COUNT), {}, "p1")
+
+
+def relabel(layout: Layout, labels: list[int]) -> None:
+    """As if they had been prepared so."""
+    np.save(layout.prepared / "train" / "labels.npy", np.array(labels))
+    describe(layout)
 
 
 def config_with(candidate_keys: dict[str, Any] | None = None, **train_keys: Any) -> Config:
@@ -83,7 +96,7 @@ def test_it_writes_snapshot_statistics_and_samples(layout: Layout) -> None:
     snapshot = load_snapshot(layout.snapshot("a"))
     assert (snapshot.sha256, snapshot.generator_sha256) == (report.snapshot_sha256, report.generator_sha256)
     assert snapshot.info["seed"] == 3
-    assert snapshot.info["data_sha256"] == "aa"
+    assert snapshot.info["data_sha256"] == sha256_file(layout.prepared / "train" / "images.npy")
     lines = [json.loads(line) for line in (layout.train_dir("a") / "stats.jsonl").read_text().splitlines()]
     assert lines[-1]["images_seen"] == report.images_seen == 200
     assert lines[-1]["best_fd"] == report.fd
@@ -151,8 +164,7 @@ def test_a_batch_of_one_without_batch_norm(layout: Layout) -> None:
 
 
 def test_a_conditional_candidate_learns_the_shares_of_the_classes(layout: Layout) -> None:
-    labels = np.array([0] * 30 + [1] * 10)
-    np.save(layout.prepared / "train" / "labels.npy", labels)
+    relabel(layout, [0] * 30 + [1] * 10)
     train(layout, config_with({"conditional": True}), "a", "code")
     snapshot = load_snapshot(layout.snapshot("a"))
     assert snapshot.spec.class_shares == (0.75, 0.25)
@@ -171,7 +183,7 @@ def test_samples_of_a_conditional_candidate_are_a_row_for_each_class_while_it_tr
 
 @pytest.mark.parametrize(("labels", "without"), [([-1] * COUNT, 40), ([0] * (COUNT - 1) + [-1], 1)])
 def test_a_conditional_candidate_needs_labels(layout: Layout, labels: list[int], without: int) -> None:
-    np.save(layout.prepared / "train" / "labels.npy", np.array(labels))
+    relabel(layout, labels)
     with pytest.raises(ConfigError, match=rf"'a' .*conditional, but {without} of the 40 training images have no label"):
         train(layout, config_with({"conditional": True}), "a", "code")
 
@@ -220,5 +232,39 @@ def test_a_collapse_keeps_the_best_snapshot_and_records_why(layout: Layout, monk
 )
 def test_an_earlier_stage_that_did_not_run(layout: Layout, missing: str, stage_to_run: str) -> None:
     (layout.data / missing).unlink()
-    with pytest.raises(WorkspaceError, match=f"ganops {stage_to_run}"):
+    with pytest.raises(UserError, match=rf"{missing}.*ganops {stage_to_run}"):
         train(layout, config_with(), "a", "code")
+
+
+@pytest.mark.parametrize("name", ["images", "labels", "ids"])
+def test_changed_or_damaged_data_is_refused_before_anything_is_trained(layout: Layout, name: str) -> None:
+    path = layout.prepared / "train" / f"{name}.npy"
+    np.save(path, np.zeros_like(np.load(path)))
+    with pytest.raises(DamagedFile, match=rf"train/{name}\.npy .*run `ganops prepare`"):
+        train(layout, config_with(), "a", "code")
+    path.write_bytes(b"")
+    with pytest.raises(DamagedFile, match=rf"train/{name}\.npy .*run `ganops prepare`"):
+        train(layout, config_with(), "a", "code")
+    assert not layout.train_dir("a").exists()
+
+
+FEATURES = np.random.default_rng(0).normal(size=(COUNT, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        np.repeat(FEATURES, 2, axis=1),
+        np.ones_like(FEATURES),
+        FEATURES * np.float32(np.nan),
+        FEATURES[:1],
+        FEATURES.astype(np.float64),
+        FEATURES.ravel(),
+        np.array([{}]),
+    ],
+)
+def test_reference_features_that_judge_nothing(layout: Layout, features: Any) -> None:
+    np.save(layout.reference / "select" / "features.npy", features)
+    with pytest.raises(DamagedFile, match=r"select/features\.npy .*ganops reference"):
+        train(layout, config_with(), "a", "code")
+    assert not layout.train_dir("a").exists()
