@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, final
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -122,7 +123,7 @@ def load_snapshot(directory: Path) -> Snapshot:
             )
         spec = ModelSpec.from_json(model["architecture"])
         generator_sha256 = str(digests[WEIGHTS])
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, AssertionError) as error:
         if isinstance(error, SnapshotError):
             raise
         raise SnapshotError(f"{directory / MODEL} is damaged; restore the snapshot or train again.") from None
@@ -137,11 +138,17 @@ def _is_read(number: object, architecture: Mapping[str, Any]) -> bool:
 
 
 def _generator(directory: Path, spec: ModelSpec, weights: bytes) -> Generator:
+    misfit = SnapshotError(f"{directory / WEIGHTS} does not fit the architecture in {MODEL}.")
     try:
+        tensors = safetensors.torch.load(weights)
+        with torch.device("meta"):  # without memory, of which a changed number could ask for more than there is
+            wanted = {name: tensor.shape for name, tensor in Generator(spec).state_dict().items()}
+        if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
+            raise misfit
         generator = Generator(spec)
-        generator.load_state_dict(safetensors.torch.load(weights))
-    except (SafetensorError, RuntimeError, AssertionError):
-        raise SnapshotError(f"{directory / WEIGHTS} does not fit the architecture in {MODEL}.") from None
+        generator.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, TypeError, AssertionError):
+        raise misfit from None
     generator.requires_grad_(False)
     return generator.eval()
 
@@ -159,8 +166,11 @@ def _verified(directory: Path, name: str, digest: str) -> bytes:
 
 
 def _read(directory: Path, name: str) -> bytes:
+    path = directory / name
     try:
-        return (directory / name).read_bytes()
+        if path.exists() and not path.is_file():
+            raise SnapshotError(f"{path} is no regular file; restore the snapshot or train again.")
+        return path.read_bytes()
     except OSError as error:
         raise SnapshotError(f"The snapshot in {directory} lacks {name} ({error.strerror}).") from None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -25,11 +26,13 @@ from ganops.layout import Layout
 from ganops.models import Generator, save_snapshot
 from ganops.progress import Progress, silent
 from ganops.stages.sample import write_by_class, write_sample
+from ganops.stages.train_lock import only_training
 from ganops.stages.train_task import TrainTask, train_task
 from ganops.training.guard import Evaluation
 from ganops.training.log import Unobserved
 from ganops.training.loop import SAMPLE_SEED, TrainingResult
 from ganops.training.loop import train as run_training
+from ganops.training.memory import enough_memory
 from ganops.training.ranks import ALONE, Ranks
 from ganops.training.torchrun import run_ranks
 
@@ -69,31 +72,38 @@ def train(
     Raises:
         UnknownName: no such candidate in params.yaml.
         ConfigError: what the candidate cannot do with this data or on this machine.
-        WorkspaceError: an earlier stage has not run, or the workspace is not writable.
+        UserError: an earlier stage has not run.
+        DamagedFile: what it left was changed since.
+        WorkspaceBusy: another process trains this candidate.
+        WorkspaceError: a file cannot be written; names it.
         TrainingFailed: a number was not finite, again and again.
         RankLost: with launcher torchrun, one of the processes died or hung.
     """
-    task = train_task(layout, config, candidate, code_digest)
-    if config.train.launcher == "torchrun":
-        return _train_in_torchrun(task, progress)
-    return kept(task, trained(task, ALONE, progress))
+    config.candidate(candidate)
+    with only_training(layout, candidate):
+        task = train_task(layout, config, candidate, code_digest)
+        if config.train.launcher == "torchrun":
+            return _train_in_torchrun(task, progress)
+        return kept(task, trained(task, ALONE, progress))
 
 
 def trained(task: TrainTask, ranks: Ranks, progress: Progress) -> TrainingResult:
     """Train in this process, one of `ranks`; rank 0 writes statistics and samples."""
-    return run_training(
-        task.split.images_u8,
-        task.spec,
-        task.candidate,
-        task.config.train,
-        task.config.seed,
-        _scorer(task),
-        task.checkpoints,
-        _Files(task.layout.train_dir(task.name), task.occurring_classes) if ranks.leads else Unobserved(),
-        progress,
-        task.split.labels,
-        ranks,
-    )
+    train_dir = task.layout.train_dir(task.name)
+    with enough_memory(task.name):
+        return run_training(
+            task.split.images_u8,
+            task.spec,
+            task.candidate,
+            task.config.train,
+            task.config.seed,
+            _scorer(task),
+            task.checkpoints,
+            _Files(train_dir, task.occurring_classes) if ranks.leads else Unobserved(),
+            progress,
+            task.split.labels,
+            ranks,
+        )
 
 
 def kept(task: TrainTask, result: TrainingResult) -> TrainingReport:
@@ -144,17 +154,31 @@ class _Files:
 
     def begin(self, lines: list[dict[str, Any]]) -> None:
         shutil.rmtree(self._samples, ignore_errors=True)
-        try:
+        with _writing(self._samples):
+            self._samples.mkdir(parents=True, exist_ok=True)
+        with _writing(self._stats):
             write_bytes(self._stats, b"".join(_encoded(line) for line in lines))
-        except OSError as error:
-            raise WorkspaceError(f"{self._stats} cannot be written ({error.strerror}).") from None
 
     def line(self, line: Mapping[str, Any]) -> None:
-        with self._stats.open("ab") as file:
+        with _writing(self._stats), self._stats.open("ab") as file:
             file.write(_encoded(line))
 
     def samples(self, images_seen: int, images_u8: Tensor) -> None:
-        write_by_class(self._samples / f"{images_seen:012d}.png", images_u8.numpy(), self._classes)
+        path = self._samples / f"{images_seen:012d}.png"
+        with _writing(path):
+            write_by_class(path, images_u8.numpy(), self._classes)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises WorkspaceError where `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceError(
+            f"{path} cannot be written ({error.strerror or error}). Make room there, make the folder writable or move "
+            "away what is in the way, then run again: training goes on from its last checkpoint."
+        ) from None
 
 
 def _encoded(line: Mapping[str, Any]) -> bytes:
@@ -177,8 +201,11 @@ def _write_snapshot(task: TrainTask, result: TrainingResult) -> TrainingReport:
         "torch": torch.__version__,
     }
     files = {"training_images.npy": _training_images(task.split.ids)}
-    snapshot = save_snapshot(task.layout.snapshot(task.name), result.generator, spec, info, files)
-    write_sample(directory / "samples" / "final.png", snapshot, SAMPLE_SEED)
+    place, sheet = task.layout.snapshot(task.name), directory / "samples" / "final.png"
+    with _writing(place):
+        snapshot = save_snapshot(place, result.generator, spec, info, files)
+    with _writing(sheet):
+        write_sample(sheet, snapshot, SAMPLE_SEED)
     return TrainingReport(
         task.name,
         result.images_seen,

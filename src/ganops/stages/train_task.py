@@ -9,7 +9,7 @@ import numpy as np
 
 from ganops.config import CandidateConfig, Config
 from ganops.data.prepared import PreparedDataset, PreparedSplit, load
-from ganops.errors import ConfigError
+from ganops.errors import ConfigError, WorkspaceError
 from ganops.layout import Layout
 from ganops.models import FAMILIES, ModelSpec, family_spec
 from ganops.training.checkpoint import CheckpointStore, checkpoint_key
@@ -21,7 +21,10 @@ _HOW_NOT_WHAT = frozenset({"launcher", "processes", "timeout_seconds", "cuda_gra
 @final
 @dataclass(frozen=True)
 class TrainTask:
-    """One candidate's training. split: what is trained on. code_digest: of the GanOps sources that decide the result."""
+    """One candidate's training.
+
+    split: what is trained on. code_digest: of the GanOps sources that decide the result.
+    """
 
     layout: Layout
     config: Config
@@ -55,19 +58,27 @@ class TrainTask:
 
     @property
     def checkpoints(self) -> CheckpointStore:
-        """Under a key of `record`, but for how many processes it takes."""
+        """The candidate's own, under a key of `record`, but for how many processes it takes."""
         settings = self.config.train
         key = checkpoint_key(self.record | {"train": settings.model_dump(mode="json", exclude=set(_HOW_NOT_WHAT))})
-        return CheckpointStore(self.layout.checkpoints / key, settings.checkpoints, settings.checkpoints_mb)
+        return CheckpointStore(self.layout.checkpoints / self.name / key, settings.checkpoints, settings.checkpoints_mb)
 
 
 def train_task(layout: Layout, config: Config, candidate: str, code_digest: str) -> TrainTask:
     """Raises what `train` raises of what it finds."""
     chosen = config.candidate(candidate)
+    _refuse_files_for_folders(layout, candidate)
     dataset = load(layout.prepared)
     split = dataset.split("train")
     _refuse_batch(config, candidate, len(split))
     return TrainTask(layout, config, candidate, _spec(chosen, candidate, dataset, split), dataset, split, code_digest)
+
+
+def _refuse_files_for_folders(layout: Layout, name: str) -> None:
+    """Raises WorkspaceError: what would only be found out when the training is over."""
+    for path in (layout.train_dir(name) / "samples", layout.snapshot(name)):
+        if path.exists() and not path.is_dir():
+            raise WorkspaceError(f"{path} is in the way: a folder belongs there. Move it away, then train again.")
 
 
 def _refuse_batch(config: Config, name: str, num_images: int) -> None:

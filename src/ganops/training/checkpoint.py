@@ -4,15 +4,17 @@ One file per checkpoint, `ROLLBACKS-IMAGES_SEEN.SHA256.safetensors`: all tensors
 JSON in the header's metadata. The name carries the digest of the content, so that a truncated or changed
 file is refused, and sorts by the course of the training. The directory is named by a digest of what the
 training depends on (`checkpoint_key`), and each file repeats it: a changed configuration never resumes a
-stale state.
+stale state. Directories so named beside it are other configurations' of the same candidate. Only regular files
+count: nothing else that lies there is opened, changed or deleted.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -22,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from ganops.errors import SnapshotError, WorkspaceError
 from ganops.files import digest_json, sha256_bytes, write_bytes
+from ganops.training.checkpoint_facts import Facts
 from ganops.training.guard import rollbacks
 from ganops.training.state import MEMORY_FORMAT, Best, Tensors, TrainingState, tensors_of
 
@@ -29,11 +32,15 @@ FORMAT = 3
 _DIGITS_OF_SHA256 = 16
 _SUFFIX = ".safetensors"
 _BEST = "best/"
+_NAME = re.compile(rf"(\d{{2,}})-(\d{{12,}})\.[0-9a-f]{{{_DIGITS_OF_SHA256}}}{re.escape(_SUFFIX)}")
+_DIGITS_OF_KEY = 32
+_KEY = re.compile(rf"[0-9a-f]{{{_DIGITS_OF_KEY}}}")
+_ANY_STEPS = range(2**63)
 
 
 def checkpoint_key(inputs: Mapping[str, Any]) -> str:
     """A directory name from everything that decides the course of a training."""
-    return digest_json({"format": FORMAT, "torch": torch.__version__, **inputs})[:32]
+    return digest_json({"format": FORMAT, "torch": torch.__version__, **inputs})[:_DIGITS_OF_KEY]
 
 
 @final
@@ -54,120 +61,179 @@ class CheckpointStore:
         """
         tensors = {name: _portable(tensor) for name, tensor in tensors_of(state).items()}
         tensors |= {_BEST + name: tensor for name, tensor in state.best.weights.items()}
-        content = safetensors.torch.save(tensors, {"state": json.dumps({"key": self._key, **_facts(state)})})
+        facts = _facts(state, self._key).model_dump()
+        content = safetensors.torch.save(tensors, {"state": json.dumps(facts)})
         digest = sha256_bytes(content)[:_DIGITS_OF_SHA256]
+        name = f"{rollbacks(state.lines):02d}-{state.images_seen:012d}.{digest}{_SUFFIX}"
         try:
-            write_bytes(
-                self._directory / f"{rollbacks(state.lines):02d}-{state.images_seen:012d}.{digest}{_SUFFIX}", content
-            )
-            self._forget()
+            write_bytes(self._directory / name, content)
         except OSError as error:
             raise WorkspaceError(
                 f"The checkpoint could not be written to {self._directory} ({error.strerror}). Earlier ones are whole: "
                 "make room or make the folder writable, then run again to resume."
             ) from None
+        self._forget()
 
-    def restore(self, state: TrainingState) -> list[str]:
+    def restore(self, state: TrainingState, steps: range = _ANY_STEPS) -> list[str]:
         """Bring a fresh `state` to the newest checkpoint that is whole; with none, leave it as it is.
 
-        Returns one sentence for each damaged checkpoint that was passed over, and for each change of device.
+        steps: the numbers of images after which this training can be.
+
+        Returns one sentence for each damaged checkpoint that was passed over, each thing in the directory that is no
+        file, each other configuration that has checkpoints, and each change of device.
         """
-        refused: list[str] = []
-        for path in self._newest_first():
+        notes: list[str] = []
+        for path in _newest_first(self._directory):
             try:
-                _load(path, self._key, state)
+                _load(path, self._key, state, steps)
                 break
             except SnapshotError as error:
-                refused.append(str(error))
-        return [*refused, *state.moves]
+                notes.append(str(error))
+        return [*notes, *self._not_gone_on_with(), *state.moves]
 
     def resume_at(self) -> int | None:
         """Images seen by the newest checkpoint, whole or not; None where there is none."""
-        newest = next(iter(self._newest_first()), None)
-        return None if newest is None else int(newest.name.split(".")[0].split("-")[1])
+        newest = next(iter(_newest_first(self._directory)), None)
+        return None if newest is None else _place(newest)[1]
 
     def clear(self) -> None:
-        """Forget this training: it is done."""
-        shutil.rmtree(self._directory, ignore_errors=True)
+        """Forget this training, and what earlier configurations of it have left: it is done."""
+        for folder in (self._directory, *self._others()):
+            for path in _regular_files(folder):
+                with suppress(OSError):
+                    path.unlink()
+            with suppress(OSError):
+                folder.rmdir()
+        with suppress(OSError):
+            self._directory.parent.rmdir()  # where nothing else is in it
 
     @property
     def _key(self) -> str:
         return self._directory.name
 
-    def _newest_first(self) -> list[Path]:
-        return sorted(self._directory.glob(f"[0-9]*{_SUFFIX}"), reverse=True)
+    def _not_gone_on_with(self) -> Iterator[str]:
+        for path in sorted(_listed(self._directory)):
+            if path.name.endswith(_SUFFIX) and not _is_regular(path):
+                yield f"{path} is no regular file, and so no checkpoint: it was left alone."
+        for folder in self._others():
+            for newest in _newest_first(folder)[:1]:
+                difference = _another_configuration(folder.name, self._key)
+                yield f"The checkpoint {newest} was passed over: {difference}."
+
+    def _others(self) -> list[Path]:
+        """Directories of other configurations."""
+        beside = sorted(_listed(self._directory.parent))
+        return [path for path in beside if _KEY.fullmatch(path.name) and path.is_dir() and path.name != self._key]
 
     def _forget(self) -> None:
         size = 0
-        for age, path in enumerate(self._newest_first()):
-            size += path.stat().st_size
-            if age > 0 and (age >= self._keep or size > self._bytes):
-                path.unlink(missing_ok=True)
+        for age, path in enumerate(_newest_first(self._directory)):
+            with suppress(OSError):  # the state is stored: what cannot be forgotten is tried again at the next
+                size += path.stat().st_size
+                if age > 0 and (age >= self._keep or size > self._bytes):
+                    path.unlink()
 
 
-def _facts(state: TrainingState) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "memory_format": MEMORY_FORMAT,
-        "threads": torch.get_num_threads(),
-        "device": state.device.type,
-        "precision": state.precision,
-        "micro_batch": state.micro_batch,
-        "images_seen": state.images_seen,
-        "seconds": state.seconds,
-        "evaluation_seconds": state.evaluation_seconds,
-        "best_score": state.best.score if math.isfinite(state.best.score) else None,
-        "best_images_seen": state.best.images_seen,
-        "lines": state.lines,
-        "moves": state.moves,
-    }
+def _newest_first(directory: Path) -> list[Path]:
+    return sorted((path for path in _regular_files(directory) if _NAME.fullmatch(path.name)), key=_place, reverse=True)
 
 
-def _load(path: Path, key: str, state: TrainingState) -> None:
+def _place(path: Path) -> tuple[int, int]:
+    """Rollbacks and images seen, by the name."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None, path
+    return int(match[1]), int(match[2])
+
+
+def _regular_files(directory: Path) -> list[Path]:
+    return [path for path in _listed(directory) if _is_regular(path)]
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _listed(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _facts(state: TrainingState, key: str) -> Facts:
+    return Facts(
+        key=key,
+        format=FORMAT,
+        memory_format=MEMORY_FORMAT,
+        threads=torch.get_num_threads(),
+        device=state.device.type,
+        precision=state.precision,
+        micro_batch=state.micro_batch,
+        images_seen=state.images_seen,
+        seconds=state.seconds,
+        evaluation_seconds=state.evaluation_seconds,
+        best_score=state.best.score if math.isfinite(state.best.score) else None,
+        best_images_seen=state.best.images_seen,
+        lines=state.lines,
+        moves=state.moves,
+    )
+
+
+def _load(path: Path, key: str, state: TrainingState, steps: range) -> None:
     """Raises SnapshotError, and then has not touched `state`."""
     live = tensors_of(state)
     stored, facts = _read(path)
     best = {name.removeprefix(_BEST): stored.pop(name) for name in list(stored) if name.startswith(_BEST)}
-    if difference := _difference(facts, key):
+    if difference := _difference(facts, key, steps):
         raise SnapshotError(f"The checkpoint {path} was passed over: {difference}.")
-    if {name: tensor.shape for name, tensor in stored.items()} != {name: tensor.shape for name, tensor in live.items()}:
+    if _kinds(stored) != _kinds(live) or (best and _kinds(best) != _kinds(state.average.generator_ema.state_dict())):
         raise SnapshotError(f"The checkpoint {path} was passed over: it belongs to other networks.")
     with torch.no_grad():
         for name, tensor in live.items():
             tensor.copy_(stored[name])  # into the live strides: see `optimizers`
-    state.images_seen, state.micro_batch = facts["images_seen"], facts["micro_batch"]
-    state.seconds, state.evaluation_seconds = facts["seconds"], facts["evaluation_seconds"]
-    state.lines, state.moves = facts["lines"], facts.get("moves", [])
-    if facts["device"] == state.device.type:
-        state.precision = facts["precision"]
+    state.images_seen, state.micro_batch = facts.images_seen, facts.micro_batch
+    state.seconds, state.evaluation_seconds = facts.seconds, facts.evaluation_seconds
+    state.lines, state.moves = facts.lines, facts.moves
+    if facts.device == state.device.type:
+        state.precision = facts.precision
     else:  # what `auto` became there may be slow here, and the bits are others anyway
         state.moves = [*state.moves, _move(facts, state)]
-    score = math.inf if facts["best_score"] is None else facts["best_score"]
-    state.best = Best(score, facts["best_images_seen"], best)
+    score = math.inf if facts.best_score is None else facts.best_score
+    state.best = Best(score, facts.best_images_seen, best)
 
 
-def _move(facts: dict[str, Any], state: TrainingState) -> str:
+def _kinds(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+def _move(facts: Facts, state: TrainingState) -> str:
     return (
-        f"Trained on {facts['device']} in {facts['precision']} until {facts['images_seen']:,} images, on "
+        f"Trained on {facts.device} in {facts.precision} until {facts.images_seen:,} images, on "
         f"{state.device.type} in {state.precision} from there: not bit-identical to a training on either."
     )
 
 
-def _difference(facts: dict[str, Any], key: str) -> str | None:
+def _difference(facts: Facts, key: str, steps: range) -> str | None:
     """Why a state that was stored with `facts` cannot be gone on with here."""
-    if facts["format"] != FORMAT:
-        return f"it has format {facts['format']}, and this version reads {FORMAT}"
-    if facts["key"] != key:
-        return f"it belongs to another configuration (digest {facts['key'][:12]}, not {key[:12]})"
+    if facts.format != FORMAT:
+        return f"it has format {facts.format}, and this version reads {FORMAT}"
+    if facts.key != key:
+        return _another_configuration(facts.key, key)
     here = {"memory_format": MEMORY_FORMAT, "threads": torch.get_num_threads()}
     for name, value in here.items():
-        if facts[name] != value:
+        if (there := getattr(facts, name)) != value:
             setting = name.replace("_", " ")
-            return f"it was made with {setting} {facts[name]}, not {value}, and would not end in the same bytes"
+            return f"it was made with {setting} {there}, not {value}, and would not end in the same bytes"
+    if facts.images_seen not in steps:
+        return f"it says that {facts.images_seen:,} images had been shown, where this training never is"
     return None
 
 
-def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
+def _another_configuration(theirs: str, ours: str) -> str:
+    return f"it belongs to another configuration (digest {theirs[:12]}, not {ours[:12]})"
+
+
+def _read(path: Path) -> tuple[Tensors, Facts]:
     damaged = SnapshotError(f"The checkpoint {path} is damaged (changed or cut short) and was passed over.")
     try:
         content = path.read_bytes()
@@ -175,8 +241,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
             raise damaged
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
-        facts: dict[str, Any] = json.loads(metadata["state"])
-        return safetensors.torch.load(content), facts
+        return safetensors.torch.load(content), Facts.model_validate_json(metadata["state"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise (error if error is damaged else damaged) from None
 

@@ -22,6 +22,7 @@ from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
 from ganops.models import Generator, ModelSpec, images_by_class
 from ganops.progress import Progress, silent
+from ganops.training.advice import blind_guard, dear_evaluation, diverged, too_many_threads
 from ganops.training.allocator import keep_pages
 from ganops.training.captured import Step, step_for
 from ganops.training.checkpoint import CheckpointStore
@@ -38,7 +39,6 @@ from ganops.training.state import Best, TrainingState, fresh_state
 
 SAMPLES, SAMPLE_SEED = 64, 0
 _LINES_PER_TRAINING = 50
-_DEAREST_EVALUATION = 0.05
 
 Score = Callable[[Generator], Evaluation]
 Images = np.ndarray[Any, np.dtype[np.uint8]]
@@ -94,14 +94,16 @@ def train(
     use_deterministic_kernels(config.deterministic, device)
     precision, micro_batch = resolve_precision(config.precision, device), config.micro_batch or config.batch_size
     fresh = partial(fresh_state, spec, candidate, seed, device, precision, micro_batch, ranks)
-    state = fresh()
-    notes = checkpoints.restore(state)
-    resumed_at, stopped = state.images_seen, None
-
     step_images = config.batch_size * candidate.discriminator_steps
     total = math.ceil(candidate.kimg * 1000 / step_images) * step_images
+    steps = range(0, total + 1, step_images)
+    state = fresh()
+    notes = checkpoints.restore(state, steps)
+    resumed_at, stopped = state.images_seen, None
     inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device, config.resident, ranks)
     log = Log(observer, progress, total, step_images, state, notes)
+    for note in too_many_threads(config, ranks):
+        log.say(state, note)
     scale = lr_scale(state.lines, config.guard)
     step = step_for(state, config, lambda note: log.say(state, note))
 
@@ -126,7 +128,7 @@ def train(
             case Continue() if saving:
                 _save(state, checkpoints)
             case Rollback(reason):
-                state = _rolled_back(fresh(), state, checkpoints)
+                state = _rolled_back(fresh(), state, checkpoints, steps)
                 scale = lr_scale(state.lines, config.guard)
                 log.say(state, f"{reason}: went back to {state.images_seen:,} images with lower learning rates")
             case Stop(reason):
@@ -134,10 +136,12 @@ def train(
                 log.say(state, f"stopped: {reason}")
             case Fail(reason):
                 ranks.wait()  # rank 0 has written why
-                raise TrainingFailed(_diverged(reason, config))
+                raise TrainingFailed(diverged(reason, candidate, config))
 
     if not state.best.weights:
+        before = state.evaluation_seconds
         _evaluate(state, score, observer)
+        state.seconds += state.evaluation_seconds - before  # the log's clock ended with its last line
     return TrainingResult(
         _best_generator(state, spec),
         state.images_seen,
@@ -147,7 +151,7 @@ def train(
         state.precision,
         resumed_at,
         stopped,
-        (*log.notes, *_blind_guard(candidate, config), *_dear_evaluation(state, config)),
+        (*log.notes, *blind_guard(candidate, config), *dear_evaluation(state, config)),
     )
 
 
@@ -192,13 +196,15 @@ def _evaluate(state: TrainingState, score: Score, observer: Observer) -> Evaluat
     return evaluation
 
 
-def _rolled_back(fresh: TrainingState, failed: TrainingState, checkpoints: CheckpointStore) -> TrainingState:
+def _rolled_back(
+    fresh: TrainingState, failed: TrainingState, checkpoints: CheckpointStore, steps: range
+) -> TrainingState:
     """The last checkpoint's state, or the first of all, with the whole log.
 
     Stored at once, so that a training killed after this goes on from here.
     """
     fresh.precision = failed.precision
-    checkpoints.restore(fresh)
+    checkpoints.restore(fresh, steps)
     fresh.micro_batch, fresh.lines = failed.micro_batch, failed.lines
     fresh.seconds, fresh.evaluation_seconds = failed.seconds, failed.evaluation_seconds
     _save(fresh, checkpoints)
@@ -209,34 +215,6 @@ def _save(state: TrainingState, checkpoints: CheckpointStore) -> None:
     state.ranks.wait()  # none may still be reading what this replaces
     if state.ranks.leads:
         checkpoints.save(state)
-
-
-def _diverged(reason: str, config: TrainConfig) -> str:
-    return (
-        f"Training diverged: {reason}, after {config.guard.max_rollbacks} rollbacks to an earlier checkpoint, each "
-        f"with {config.guard.lr_factor:g} times the learning rates. Lower generator_lr and discriminator_lr of this "
-        "candidate, or raise its gamma, in params.yaml."
-    )
-
-
-def _blind_guard(candidate: CandidateConfig, config: TrainConfig) -> list[str]:
-    if candidate.kimg > config.evaluate_every_kimg:
-        return []
-    return [
-        f"All {candidate.kimg:g} kimg passed before the first evaluation, so that no collapse could be seen. Lower "
-        f"train.evaluate_every_kimg, now {config.evaluate_every_kimg:g}, to {candidate.kimg / 5:g} or less."
-    ]
-
-
-def _dear_evaluation(state: TrainingState, config: TrainConfig) -> list[str]:
-    share = state.evaluation_seconds / state.seconds if state.seconds > 0 else 0.0
-    if share <= _DEAREST_EVALUATION:
-        return []
-    enough = config.evaluate_every_kimg * share / (1 - share) * (1 - _DEAREST_EVALUATION) / _DEAREST_EVALUATION
-    return [
-        f"In-loop evaluation took {share:.0%} of the time; train.evaluate_every_kimg: {math.ceil(enough)} would keep "
-        f"it at {_DEAREST_EVALUATION:.0%}, and so would a lower train.evaluate_images."
-    ]
 
 
 def _best_generator(state: TrainingState, spec: ModelSpec) -> Generator:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -26,8 +27,10 @@ def within_memory(state: TrainingState, batch: Batch, phase: Callable[[Batch, in
     while True:
         try:
             return phase(batch, state.micro_batch)
-        except torch.OutOfMemoryError:
-            pass  # go on outside of the handler: its traceback holds the tensors of the failed attempt
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            # go on outside of the handler: its traceback holds the tensors of the failed attempt
         _release()
         size = min(state.micro_batch, len(batch)) // 2
         if size == 0:
@@ -39,14 +42,38 @@ def within_memory(state: TrainingState, batch: Batch, phase: Callable[[Batch, in
         state.micro_batch = size
 
 
+def out_of_memory(error: Exception) -> bool:
+    """torch has a class of error for accelerators alone: on a CPU, its allocator raises a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+@contextmanager
+def enough_memory(candidate: str) -> Iterator[None]:
+    """What is done here, beside the phases of a step, fits in memory.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise ConfigError(
+            f"Training candidate '{candidate}' takes more memory than there is. Lower its width, or "
+            "train.batch_size, in params.yaml."
+        ) from None
+
+
 def _fitting(batch: Batch, size: int, phase: Callable[[Batch, int], T]) -> int | None:
     """The largest of `size`, its half, its quarter … that fits; None where 2 do not."""
     while size >= 2:
         try:
             phase(next(batch.parts(size)), size)
             return size
-        except torch.OutOfMemoryError:
-            pass
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
         _release()
         size //= 2
     return None

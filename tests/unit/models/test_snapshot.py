@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,10 @@ def test_damage_is_refused(tmp_path: Path, name: str, damage: str) -> None:
         {"architecture": {"family": "dense_dcgan", "image_shape": [1, 256, 256], "z_dim": 5, "width": 4}},
         {"architecture": {**SPEC.to_json(), "class_shares": [0.5, 0.4]}},
         {"architecture": {**SPEC.to_json(), "class_shares": 3}},
+        {"architecture": {**SPEC.to_json(), "width": math.inf}},
+        {"architecture": {**SPEC.to_json(), "width": math.nan}},
+        {"architecture": {**SPEC.to_json(), "z_dim": 10**30}},
+        {"architecture": {**SPEC.to_json(), "z_dim": 10**12}},
     ],
 )
 @pytest.mark.usefixtures("saved")
@@ -112,6 +117,14 @@ def test_a_conditional_snapshot_of_the_format_before_is_refused(tmp_path: Path) 
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
     with pytest.raises(SnapshotError, match="format 2"):
         load_snapshot(tmp_path / "old")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "", "3", "[]"])
+@pytest.mark.usefixtures("saved")
+def test_a_model_json_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "snapshot" / "model.json").write_text(content)
+    with pytest.raises(SnapshotError, match=r"model\.json is damaged"):
+        load_snapshot(tmp_path / "snapshot")
 
 
 def test_no_snapshot(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,23 @@ from PIL import Image
 from ganops.config import Config, parse
 from ganops.data.prepared import write_dataset
 from ganops.data.split import SPLITS
-from ganops.errors import ConfigError, DamagedFile, TrainingFailed, UnknownName, UserError
+from ganops.errors import (
+    ConfigError,
+    DamagedFile,
+    TrainingFailed,
+    UnknownName,
+    UserError,
+    WorkspaceBusy,
+    WorkspaceError,
+)
 from ganops.files import sha256_file
 from ganops.layout import Layout
 from ganops.models import FAMILIES, load_snapshot
 from ganops.stages import train as stage
 from ganops.stages.sample import write_sample
 from ganops.stages.train import train
-from ganops.training import captured
+from ganops.stages.train_lock import only_training
+from ganops.training import captured, loop
 from ganops.training.state import TrainingState
 
 COUNT, SHAPE = 40, (1, 8, 8)
@@ -102,7 +113,7 @@ def test_it_writes_snapshot_statistics_and_samples(layout: Layout) -> None:
     assert lines[-1]["best_fd"] == report.fd
     samples = sorted(path.name for path in (layout.train_dir("a") / "samples").iterdir())
     assert samples == ["000000000104.png", "000000000200.png", "final.png"]
-    assert not any(layout.checkpoints.iterdir())
+    assert not any(layout.checkpoints.glob("*"))
 
 
 def test_the_snapshot_lists_its_training_images(layout: Layout) -> None:
@@ -268,3 +279,103 @@ def test_reference_features_that_judge_nothing(layout: Layout, features: Any) ->
     with pytest.raises(DamagedFile, match=r"select/features\.npy .*ganops reference"):
         train(layout, config_with(), "a", "code")
     assert not layout.train_dir("a").exists()
+
+
+# ---------------------------------------------------------------- side by side, and over again
+
+
+def two_alike(**train_keys: Any) -> Config:
+    """Candidates that are the same in everything but their names."""
+    config = config_with(**train_keys)
+    return config.model_copy(update={"candidates": {"a": config.candidate("a"), "b": config.candidate("a")}})
+
+
+def interrupted(layout: Layout, config: Config, candidate: str, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The checkpoints of a training that was stopped at its end."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stage, "save_snapshot", stop)
+        train(layout, config, candidate, "code")
+    return sorted((layout.checkpoints / candidate).glob("*/*.safetensors"))
+
+
+def test_one_candidate_is_trained_by_one_process_at_a_time(layout: Layout) -> None:
+    with only_training(layout, "a"):
+        with pytest.raises(WorkspaceBusy, match=rf"'a' is already being trained \(process {os.getpid()}\)"):
+            train(layout, two_alike(), "a", "code")
+        assert not layout.train_dir("a").exists()
+        assert train(layout, two_alike(), "b", "code").images_seen == 200
+    assert train(layout, two_alike(), "a", "code").images_seen == 200
+
+
+def test_twins_do_not_take_each_other_s_checkpoints(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = interrupted(layout, two_alike(), "a", monkeypatch)
+    report = train(layout, two_alike(), "b", "code")
+    assert report.resumed_at == 0 and not any("passed over" in note for note in report.notes)
+    assert left and all(path.exists() for path in left)
+    again = train(layout, two_alike(), "a", "code")
+    assert again.resumed_at == 200 and again.generator_sha256 == report.generator_sha256
+    assert not any(layout.checkpoints.iterdir())
+
+
+def test_a_changed_configuration_begins_anew_says_so_and_leaves_nothing(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, newest = interrupted(layout, config_with(), "a", monkeypatch)
+    report = train(layout, config_with({"generator_lr": 1e-4}), "a", "code")
+    assert report.resumed_at == 0
+    (note,) = [note for note in report.notes if "passed over" in note]
+    assert str(newest) in note and f"another configuration (digest {newest.parent.name[:12]}" in note
+    assert not any(layout.checkpoints.iterdir())
+
+
+@pytest.mark.parametrize("name", ["samples", "snapshot"])
+def test_a_file_where_a_folder_belongs_is_named_before_anything_is_trained(layout: Layout, name: str) -> None:
+    path = layout.train_dir("a") / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(WorkspaceError, match=rf"train/{name} is in the way"):
+        train(layout, config_with(), "a", "code")
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        ("write_bytes", "stats.jsonl"),
+        ("write_by_class", "000000000104.png"),
+        ("save_snapshot", "train/snapshot"),
+        ("write_sample", "final.png"),
+    ],
+)
+def test_a_full_disk_names_the_file_and_what_to_do(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, function: str, named: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(stage, function, full)
+    with pytest.raises(WorkspaceError, match=rf"{named} cannot be written \(File too large\)\. Make room"):
+        train(layout, config_with(), "a", "code")
+
+
+def test_a_line_that_finds_no_room(layout: Layout) -> None:
+    files = stage._Files(layout.train_dir("a"), [])
+    files.begin([])
+    (layout.train_dir("a") / "stats.jsonl").unlink()
+    (layout.train_dir("a") / "stats.jsonl").symlink_to("/dev/full")
+    with pytest.raises(WorkspaceError, match=r"stats\.jsonl cannot be written \(No space left"):
+        files.line({"kimg": 1})
+
+
+def test_networks_that_do_not_fit_in_memory(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    def huge(*_: Any) -> TrainingState:
+        torch.empty(2**60, dtype=torch.uint8)
+        raise AssertionError
+
+    monkeypatch.setattr(loop, "fresh_state", huge)
+    with pytest.raises(ConfigError, match=r"'a' takes more memory than there is.*width, or train\.batch_size"):
+        train(layout, config_with(), "a", "code")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ from ganops.training.state import TrainingState, fresh_state, tensors_of
 
 SHORT_KIMG = 0.16
 """Long enough for three checkpoints."""
+LINE: dict[str, Any] = {
+    **dict.fromkeys(("images_seen", "kimg", "total_kimg"), 0),
+    **dict.fromkeys(("grad_norm_generator", "real_logit", "fake_logit", "fd", "diversity", "best_fd")),
+    "not_finite": [],
+}
 
 
 def files(folder: Path) -> list[Path]:
@@ -89,7 +96,12 @@ def made_elsewhere(path: Path, without: str = "", **facts: Any) -> None:
     with safe_open(path, framework="pt") as file:
         stored = json.loads(file.metadata()["state"])
     changed = {key: value for key, value in (stored | facts).items() if key != without}
-    content = safetensors.torch.save(safetensors.torch.load_file(path), {"state": json.dumps(changed)})
+    rewritten(path, json.dumps(changed), safetensors.torch.load_file(path))
+
+
+def rewritten(path: Path, state: str, tensors: dict[str, torch.Tensor]) -> None:
+    """Put other content in the checkpoint's place, under a name with the right digest."""
+    content = safetensors.torch.save(tensors, {"state": state})
     path.unlink()
     path.with_name(f"{path.name.split('.')[0]}.{sha256_bytes(content)[:16]}.safetensors").write_bytes(content)
 
@@ -146,7 +158,7 @@ def test_a_checkpoint_after_a_rollback_is_newer_than_those_before(tmp_path: Path
     store, state = CheckpointStore(tmp_path), state_of()
     state.images_seen = 400
     store.save(state)
-    state.images_seen, state.lines = 300, [{"event": "rollback"}]
+    state.images_seen, state.lines = 300, [LINE | {"event": "rollback"}]
     store.save(state)
     restored = state_of()
     store.restore(restored)
@@ -175,4 +187,131 @@ def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(tmp_path) == [before]
     assert before.read_bytes() == content
-    assert CheckpointStore(tmp_path).restore(state_of()) == []
+    restored = state_of()
+    assert CheckpointStore(tmp_path).restore(restored) == []
+
+
+# ---------------------------------------------------------------- made up, or no files at all
+
+STEPS = range(0, 401, 8)
+KEYS = (
+    *("key", "format", "memory_format", "threads", "device", "precision", "micro_batch", "images_seen", "seconds"),
+    *("evaluation_seconds", "best_score", "best_images_seen", "lines"),
+)
+
+
+def assert_passed_over(folder: Path, state: TrainingState) -> None:
+    """With a sentence that names it, and nothing has been taken of it."""
+    (path,) = files(folder)
+    before = {name: tensor.clone() for name, tensor in tensors_of(state).items()}
+    (note,) = CheckpointStore(folder).restore(state, STEPS)
+    assert path.name in note and "passed over" in note
+    assert (state.images_seen, state.lines, state.precision) == (0, [], "float32")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tensors_of(state).items())
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_checkpoint_that_lacks_a_fact_is_passed_over(tmp_path: Path, key: str) -> None:
+    CheckpointStore(tmp_path).save(state_of())
+    made_elsewhere(files(tmp_path)[0], without=key)
+    assert_passed_over(tmp_path, state_of())
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"images_seen": "8"},
+        {"images_seen": -8},
+        {"images_seen": 9},
+        {"images_seen": 10**12},
+        {"images_seen": 10**30},
+        {"precision": "float8"},
+        {"micro_batch": 0},
+        {"seconds": "long"},
+        {"key": None},
+        {"format": [2]},
+        {"lines": {}},
+        {"lines": [1]},
+        {"lines": [{}]},
+        {"lines": [LINE | {"not_finite": 3}]},
+        {"moves": [1]},
+    ],
+)
+def test_a_checkpoint_with_an_impossible_fact_is_passed_over(tmp_path: Path, facts: dict[str, Any]) -> None:
+    CheckpointStore(tmp_path).save(state_of())
+    made_elsewhere(files(tmp_path)[0], **facts)
+    assert_passed_over(tmp_path, state_of())
+
+
+@pytest.mark.parametrize("state", ["", "[]", "3", '["images_seen"]', "[" * 100_000])
+def test_a_checkpoint_whose_facts_are_none_is_passed_over(tmp_path: Path, state: str) -> None:
+    CheckpointStore(tmp_path).save(state_of())
+    path = files(tmp_path)[0]
+    rewritten(path, state, safetensors.torch.load_file(path))
+    assert_passed_over(tmp_path, state_of())
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [{"best/foreign": torch.zeros(2)}, {"generator/layers.0.weight": torch.zeros(1)}, {"foreign": torch.zeros(2)}],
+)
+def test_a_checkpoint_with_foreign_tensors_is_passed_over(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    CheckpointStore(tmp_path).save(state_of())
+    path = files(tmp_path)[0]
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata()["state"]
+    rewritten(path, facts, safetensors.torch.load_file(path) | tensors)
+    assert_passed_over(tmp_path, state_of())
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        os.mkfifo,
+        Path.mkdir,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path),
+    ],
+)
+def test_what_is_no_regular_file_is_left_alone_and_named(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    folder = tmp_path / "checkpoints"
+    expected = run(folder, kimg=0.1)
+    strange = folder / f"99-{'9' * 12}.{'0' * 16}.safetensors"
+    put(strange)
+    result = run(folder, kimg=0.1)
+    assert result.resumed_at > 0 and digest(result) == digest(expected)
+    assert any(strange.name in note and "left alone" in note for note in result.notes)
+    state, store = state_of("dcgan"), CheckpointStore(folder)
+    store.save(state)
+    assert store.resume_at() == result.resumed_at
+    store.clear()
+    assert [path.name for path in folder.iterdir()] == [strange.name]
+
+
+def test_a_checkpoint_that_cannot_be_forgotten_does_not_end_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    store, state = CheckpointStore(tmp_path, keep=1), state_of()
+    monkeypatch.setattr(Path, "unlink", kept)
+    for seen in (8, 16):
+        state.images_seen = seen
+        store.save(state)
+    assert store.resume_at() == 16
+
+
+def test_other_configurations_are_named_when_it_begins_and_forgotten_when_it_is_done(tmp_path: Path) -> None:
+    mine, other, neighbour = tmp_path / ("a" * 32), tmp_path / ("b" * 32), tmp_path / "notes"
+    neighbour.mkdir()
+    (neighbour / "mine.txt").touch()
+    for folder in (other, neighbour):
+        CheckpointStore(folder).save(state_of())
+    store, (left,) = CheckpointStore(mine), files(other)
+    (note,) = store.restore(state_of())
+    assert str(left) in note and "another configuration (digest bbbbbbbbbbbb, not aaaaaaaaaaaa)" in note
+    store.save(state_of())
+    assert left.exists()  # for who takes the change back
+    store.clear()
+    assert list(tmp_path.iterdir()) == [neighbour] and len(files(neighbour)) == 2

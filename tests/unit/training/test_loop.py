@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from training_run import Recorder, brightness, plant, run
+from training_run import Recorder, brightness, candidate_of, plant, run
 
 from ganops.errors import TrainingFailed
 from ganops.models import Generator
-from ganops.training import loop
+from ganops.training import advice, loop
 from ganops.training.guard import Evaluation
 from ganops.training.state import TrainingState
 
@@ -44,6 +46,54 @@ def test_every_line_has_the_gradient_norm_of_each_layer_and_the_share_of_evaluat
 def test_dear_evaluation_is_said(tmp_path: Path) -> None:
     result = run(tmp_path, kimg=0.1, train_keys={"evaluate_every_kimg": 0.008})
     assert any("evaluate_every_kimg" in note for note in result.notes)
+
+
+def test_a_training_that_is_stopped_before_it_is_evaluated_says_nothing_of_dear_evaluations(tmp_path: Path) -> None:
+    def slow(generator: Generator) -> Evaluation:
+        time.sleep(0.5)
+        return brightness(generator)
+
+    stopping = {"lost": 1e9, "patience": 2}  # every discriminator has lost
+    keys = {"evaluate_every_kimg": 0.4, "guard": stopping}
+    result = run(tmp_path, score=slow, train_keys=keys)
+    assert result.stopped is not None and result.images_seen < 400
+    assert result.seconds >= 0.5
+    assert not any("In-loop evaluation" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(("threads", "said"), [(1, 0), (3, 1)])
+def test_more_threads_than_cores_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, said: int
+) -> None:
+    monkeypatch.setattr(advice.os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    before = torch.get_num_threads()
+    try:
+        result = run(tmp_path, kimg=0.02, train_keys={"threads": threads})
+    finally:
+        torch.set_num_threads(before)
+    notes = [note for note in result.notes if "train.threads is 3, and this machine has 2 cores" in note]
+    assert len(notes) == said
+
+
+@pytest.mark.parametrize(
+    ("recipe", "keys", "said"),
+    [
+        ("dcgan", {}, "Lower generator_lr and discriminator_lr of this candidate in params.yaml."),
+        ("lite", {}, "Lower generator_lr and discriminator_lr, or raise gamma, of this candidate in params.yaml."),
+        ("lite", {"gamma": 1e9}, "Lower gamma, now 1e+09, of this candidate in params.yaml."),
+        ("dcgan", {"instance_noise": 1e6}, "Lower instance_noise, now 1e+06, of this candidate in params.yaml."),
+        (
+            "everything",
+            {"weight_decay": 1e4, "gamma": 1e4},
+            "Lower gamma, now 10000, and weight_decay, now 10000, of this candidate in params.yaml.",
+        ),
+    ],
+)
+def test_what_is_advised_after_a_divergence_is_something_that_the_candidate_has(
+    recipe: str, keys: dict[str, float], said: str
+) -> None:
+    sentence = advice.diverged("a weight was no longer finite", candidate_of(recipe, **keys), TrainConfig())
+    assert sentence.endswith(f"learning rates. {said}")
 
 
 def test_a_training_that_is_over_before_it_is_evaluated_says_so(tmp_path: Path) -> None:
@@ -145,7 +195,18 @@ def test_a_planted_collapse_is_stopped_within_two_evaluations(tmp_path: Path, mo
     assert recorder.lines[-1]["best_fd"] == result.best_score
 
 
-def test_out_of_memory_is_survived_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def on_a_gpu() -> None:
+    raise torch.OutOfMemoryError
+
+
+def on_a_cpu() -> None:
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("run_out", [on_a_gpu, on_a_cpu])
+def test_out_of_memory_is_survived_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_out: Callable[[], None]
+) -> None:
     honest, notes = loop.fresh_state, []
 
     def scarce(*arguments: Any) -> TrainingState:
@@ -154,7 +215,7 @@ def test_out_of_memory_is_survived_and_said(tmp_path: Path, monkeypatch: pytest.
 
         def stingy(images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
             if len(images) > 5:  # 2 real and 2 generated fit
-                raise torch.OutOfMemoryError
+                run_out()
             return forward(images, labels)
 
         monkeypatch.setattr(state.discriminator, "forward", stingy)
