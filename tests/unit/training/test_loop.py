@@ -11,6 +11,7 @@ import pytest
 import torch
 from training_run import Recorder, brightness, candidate_of, plant, run
 
+from ganops.config import TrainConfig
 from ganops.errors import TrainingFailed
 from ganops.models import Generator
 from ganops.training import advice, loop
