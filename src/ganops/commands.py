@@ -175,8 +175,6 @@ def train(start: Path, candidate: str) -> None:
     from ganops.stages.train import train as stage
 
     with _stage(start, "train", candidate) as (workspace, progress):
-        if (threads := workspace.config.train.threads) > (cores := _cores()):
-            _say(f"train: train.threads is {threads}, but there are {cores} cores here: fewer threads are faster")
         report = stage(workspace.layout, workspace.config, candidate, code_digest("train"), progress)
     distance = "not measured" if report.fd is None else f"{report.fd:z.2f}"
     _say(f"train: {candidate}: best snapshot at {report.best_images_seen} images, Fréchet distance {distance}")
@@ -418,11 +416,6 @@ def _chosen(app: App, stage: str, version: int | None) -> ModelVersion:
         there = ", ".join(f"{item.version} ({item.stage})" for item in versions) or "none"
         raise UnknownName(f"The model {app.registry.name} has no {what}. Versions there are: {there}.")
     return found[0]
-
-
-def _cores() -> int:
-    """Those that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # ---------------------------------------------------------------- printing

@@ -260,7 +260,7 @@ class TrainConfig(Section):
     """Images at a time whose gradients are summed up to a batch's; null is the whole batch."""
     resident: AutoOrBool = "auto"
     """Whether the training images are copied to the device, or read as they are needed; see `training.images`."""
-    cuda_graph: Literal["auto", True, False] = "auto"
+    cuda_graph: AutoOrBool = "auto"
     """Whether the step is recorded as a CUDA graph and replayed; see `training.captured`."""
     evaluate_every_kimg: PositiveFloat = 50.0
     evaluate_images: Annotated[int, Field(ge=100)] = 2000
