@@ -5,13 +5,17 @@ checkerboard artifacts"), down by strided convolutions, LeakyReLU 0.2 throughout
 (He et al. 2015). Without batch norm a per-image gradient penalty is defined, so that it trains
 with the relativistic objective and R1 + R2 as R3GAN does (Huang et al. 2024).
 
-Like R3GAN it has no tanh: with one, two of six seeds on Fashion-MNIST, which is mostly black, went all black or
-all white in the first 10,000 images, where tanh has no gradient left to bring them back.
+Images end in a tanh that leaks. With a plain one, two of six seeds on Fashion-MNIST, which is mostly black, went all
+black or all white in the first 10,000 images, where tanh has no gradient left to bring them back; with none, as R3GAN
+does it, they all lived, but were at twice the Fréchet distance after 200,000.
 """
 
 from __future__ import annotations
 
-from torch import nn
+from typing import final
+
+import torch
+from torch import Tensor, nn
 
 from ganops.models.family import Family
 from ganops.models.levels import channels, levels, resamplings
@@ -19,10 +23,19 @@ from ganops.models.reshaping import ToMaps, ToVectors
 from ganops.models.spec import ModelSpec
 
 SLOPE = 0.2
+LEAK = 0.05
+
+
+@final
+class LeakyTanh(nn.Module):
+    """tanh(x) + x/20: about -1…1, and with a slope everywhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x) + LEAK * x
 
 
 def generator(spec: ModelSpec) -> list[nn.Module]:
-    """Layers from z (N, input_dim) to images (N, C, H, W); real ones are in -1…1."""
+    """Layers from z (N, input_dim) to images (N, C, H, W) in about -1…1."""
     image_channels, height, width = spec.image_shape
     sizes = levels(height, width)
     maps = channels(spec.width, len(sizes))
@@ -42,7 +55,7 @@ def generator(spec: ModelSpec) -> list[nn.Module]:
             nn.Conv2d(outputs, outputs, 3, padding=1),
             nn.LeakyReLU(SLOPE),
         ]
-    layers += [nn.Conv2d(maps[-1], image_channels, 3, padding=1)]
+    layers += [nn.Conv2d(maps[-1], image_channels, 3, padding=1), LeakyTanh()]
     return _initialised(layers)
 
 

@@ -16,7 +16,7 @@ from ganops.models.spec import ModelSpec
 
 @final
 class Generator(nn.Module):
-    """z float32 (N, z_dim) -> images float32 (N, C, H, W) in -1…1 (`lite` and `r3gan` have no tanh and may go beyond).
+    """z float32 (N, z_dim) -> images float32 (N, C, H, W) in -1…1 (`lite` and `r3gan` may go beyond).
 
     A conditional one takes labels, int64 (N,), too, and concatenates z with a learned direction for each class: a
     unit vector (Mescheder et al. 2018, appendix D), beside which z is long. With vectors of z's own length each class

@@ -28,7 +28,7 @@ from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
 
 FORMAT = 3
-"""2 differed in two things: what conditional generators make of their labels, and a tanh at the end of `lite`."""
+"""2 differed in two things: what conditional generators make of their labels, and a plain tanh at the end of `lite`."""
 """1 had the weights of first and last layers in another order."""
 WEIGHTS, MODEL = "generator.safetensors", "model.json"
 
