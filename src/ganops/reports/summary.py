@@ -13,7 +13,10 @@ from ganops.reports.words import words
 @final
 @dataclass(frozen=True)
 class CandidateRow:
-    """One candidate. fd: FD* on `select` with its 95 % interval; None where it failed."""
+    """One candidate. fd: FD* on `select` with its 95 % interval; None where it failed.
+
+    remarks: what its training had to say: why it was stopped, what was passed over, what to set otherwise.
+    """
 
     name: str
     family: str
@@ -22,6 +25,7 @@ class CandidateRow:
     high: float | None
     metrics: Mapping[str, float]
     failure: str | None = None
+    remarks: tuple[str, ...] = ()
 
     def interval(self) -> str:
         """The interval for a person."""
@@ -36,7 +40,13 @@ class CandidateRow:
             "high": self.high,
             "metrics": dict(self.metrics),
             "failure": self.failure,
+            "remarks": list(self.remarks),
         }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> CandidateRow:
+        """What `to_json` wrote."""
+        return CandidateRow(**{**value, "remarks": tuple(value["remarks"])})
 
 
 @final
@@ -86,7 +96,7 @@ class RunSummary:
         return RunSummary(
             changed=bool(value["changed"]),
             score=str(value["score"]),
-            candidates=tuple(CandidateRow(**row) for row in value["candidates"]),
+            candidates=tuple(CandidateRow.from_json(row) for row in value["candidates"]),
             decision=str(value["decision"]),
             sentence=str(value["reason"]),
             checks=tuple(value["checks"]),
@@ -98,6 +108,10 @@ class RunSummary:
             page=Path(value["report"]),
             grids={name: Path(path) for name, path in value["grids"].items()},
         )
+
+    def remarks(self) -> list[tuple[str, str]]:
+        """(candidate, remark) of every training that had something to say."""
+        return [(row.name, remark) for row in self.candidates for remark in row.remarks]
 
     def table(self) -> list[dict[str, str]]:
         """Rows for a plain table, best first."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ganops.reports.summary import RunSummary
@@ -47,8 +47,10 @@ class Steps:
         bars = Progress(
             SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=28),
+            BarColumn(bar_width=16),
             TimeElapsedColumn(),
+            TextColumn("[dim]left"),
+            TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[note]}", table_column=None),
             console=self._console,
         )
@@ -82,6 +84,8 @@ def results_console() -> Console:
 def print_summary(console: Console, summary: RunSummary, commands: dict[str, str]) -> None:
     """The end of a run: candidates, the decision and why, the version, where to look."""
     console.print(_candidates(summary))
+    for candidate, remark in summary.remarks():
+        console.print(f"{candidate}: {remark}", markup=False, highlight=False, soft_wrap=True)
     console.print("\n[bold]Decision[/]: ", end="")
     console.print(summary.sentence, markup=False, highlight=False)
     if summary.checks:

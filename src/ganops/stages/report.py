@@ -19,6 +19,7 @@ from ganops.reports.page import Page, write_page
 from ganops.reports.summary import CandidateRow, RunSummary
 from ganops.stages.promote import Promotion
 from ganops.stages.register import Registration, current_reports
+from ganops.stages.training_report import read_training_report
 from ganops.workspace import Workspace
 
 _SHOWN_METRICS = ("precision", "recall", "coverage", "class_coverage", "kernel_distance")
@@ -77,11 +78,9 @@ def _rows(
             rows.append(CandidateRow(name, candidate.family, None, None, None, {}, why))
         else:
             metrics = {metric: found.metrics[metric].value for metric in _SHOWN_METRICS}
-            rows.append(
-                CandidateRow(
-                    name, candidate.family, found.fd_star.value, found.fd_star.low, found.fd_star.high, metrics
-                )
-            )
+            fd, training = found.fd_star, read_training_report(workspace.layout, name)
+            remarks = training.remarks if training else ()
+            rows.append(CandidateRow(name, candidate.family, fd.value, fd.low, fd.high, metrics, remarks=remarks))
     return tuple(sorted(rows, key=lambda row: (row.fd is None, row.fd or 0.0)))
 
 

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
@@ -21,13 +21,14 @@ from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
 from ganops.evaluation.reference import select_features
 from ganops.evaluation.sample import generated_stats
-from ganops.files import write_bytes
+from ganops.files import write_bytes, write_json
 from ganops.layout import Layout
 from ganops.models import Generator, save_snapshot
 from ganops.progress import Progress, silent
 from ganops.stages.sample import write_by_class, write_sample
 from ganops.stages.train_lock import only_training
 from ganops.stages.train_task import TrainTask, train_task
+from ganops.stages.training_report import REPORT, TrainingReport
 from ganops.training.guard import Evaluation
 from ganops.training.log import Unobserved
 from ganops.training.loop import SAMPLE_SEED, TrainingResult
@@ -38,28 +39,6 @@ from ganops.training.torchrun import run_ranks
 
 STATS = "stats.jsonl"
 SCORE_SEED = 0
-
-
-@final
-@dataclass(frozen=True)
-class TrainingReport:
-    """What a training came to.
-
-    fd: Fréchet distance of the kept generator on `select`, as measured in the loop. stopped: why the guard ended
-    the training before its time, else None.
-    """
-
-    candidate: str
-    images_seen: int
-    best_images_seen: int
-    fd: float | None
-    seconds: float
-    precision: str
-    resumed_at: int
-    snapshot_sha256: str
-    generator_sha256: str
-    stopped: str | None
-    notes: tuple[str, ...]
 
 
 def train(
@@ -107,8 +86,10 @@ def trained(task: TrainTask, ranks: Ranks, progress: Progress) -> TrainingResult
 
 
 def kept(task: TrainTask, result: TrainingResult) -> TrainingReport:
-    """Write the snapshot; the checkpoints are then of no more use."""
-    report = _write_snapshot(task, result)
+    """Write the snapshot and the report; the checkpoints are then of no more use."""
+    report, path = _write_snapshot(task, result), task.layout.train_dir(task.name) / REPORT
+    with _writing(path):
+        write_json(path, asdict(report))
     task.checkpoints.clear()
     return report
 
@@ -127,7 +108,7 @@ def _train_in_torchrun(task: TrainTask, progress: Progress) -> TrainingReport:
         seen = task.checkpoints.resume_at()
         start = "from the start: there is no checkpoint yet" if seen is None else f"from {seen:,} images on"
         raise RankLost(f"{error} Run the same command again: candidate '{task.name}' goes on {start}.") from None
-    return TrainingReport(**{**report, "notes": tuple(report["notes"])})
+    return TrainingReport.from_json(report)
 
 
 def _scorer(task: TrainTask) -> Callable[[Generator], Evaluation]:

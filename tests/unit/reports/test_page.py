@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from ganops.reports.curves import Axis, Series, line_chart, text
 from ganops.reports.grid import write_grid
 from ganops.reports.page import Page, write_page
 from ganops.reports.summary import CandidateRow, RunSummary
+from ganops.reports.terminal import print_summary
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -331,3 +334,21 @@ def test_a_figure_just_below_zero_is_zero(page: Page) -> None:
 )
 def test_figures_for_people(value: float | None, shown: str) -> None:
     assert text(value) == shown
+
+
+def test_what_a_training_had_to_say_is_on_the_page_and_on_the_terminal(page: Page, tmp_path: Path) -> None:
+    told = row(remarks=("stopped: collapse at [bold]12 kimg[/]", HOSTILE))
+    summary = replace(page.summary, candidates=(row("dcgan", 4.873), told))
+    html = written(replace(page, summary=summary), tmp_path)
+    assert HOSTILE not in html
+    seen = " ".join(Read(html).seen.split())
+    assert "What training had to say" in seen
+    assert "lite: stopped: collapse at [bold]12 kimg[/]" in seen and f"lite: {HOSTILE}" in seen
+    console = Console(record=True, width=60)
+    print_summary(console, RunSummary.from_json(json.loads(json.dumps(summary.to_json()))), {})
+    lines = console.export_text().splitlines()
+    assert "lite: stopped: collapse at [bold]12 kimg[/]" in lines and f"lite: {HOSTILE}" in lines
+
+
+def test_trainings_that_had_nothing_to_say(page: Page, tmp_path: Path) -> None:
+    assert "What training had to say" not in written(page, tmp_path)

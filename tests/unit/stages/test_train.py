@@ -32,6 +32,7 @@ from ganops.stages import train as stage
 from ganops.stages.sample import write_sample
 from ganops.stages.train import train
 from ganops.stages.train_lock import only_training
+from ganops.stages.training_report import read_training_report
 from ganops.training import captured, loop
 from ganops.training.state import TrainingState
 
@@ -329,6 +330,7 @@ def test_a_changed_configuration_begins_anew_says_so_and_leaves_nothing(
     assert report.resumed_at == 0
     (note,) = [note for note in report.notes if "passed over" in note]
     assert str(newest) in note and f"another configuration (digest {newest.parent.name[:12]}" in note
+    assert read_training_report(layout, "a") == report
     assert not any(layout.checkpoints.iterdir())
 
 
@@ -379,3 +381,12 @@ def test_networks_that_do_not_fit_in_memory(layout: Layout, monkeypatch: pytest.
     monkeypatch.setattr(loop, "fresh_state", huge)
     with pytest.raises(ConfigError, match=r"'a' takes more memory than there is.*width, or train\.batch_size"):
         train(layout, config_with(), "a", "code")
+
+
+def test_a_report_says_why_it_stopped_and_a_damaged_one_is_named(layout: Layout) -> None:
+    report = dataclasses.replace(train(layout, config_with(), "a", "code"), stopped="it collapsed", notes=("set this",))
+    assert report.remarks == ("stopped: it collapsed", "set this")
+    assert read_training_report(layout, "b") is None
+    (layout.train_dir("a") / "report.json").write_text('{"notes": []}')
+    with pytest.raises(DamagedFile, match=r"report\.json is damaged.*ganops train a"):
+        read_training_report(layout, "a")
