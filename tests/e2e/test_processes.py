@@ -237,7 +237,7 @@ def test_the_stage_is_the_same(tmp_path: Path) -> None:
     )
     lines = Shell(together.root)("train", "a", GANOPS_IN_PIPELINE="1").stdout
     assert re.search(r"^progress 0 200 started$", lines, re.M)
-    assert re.search(r"^progress 200 200 best fd", lines, re.M)
+    assert re.search(r"^progress 200 200 fd ", lines, re.M)
     assert re.search(r"^train: a: best snapshot at \d+ images, Fréchet distance [\d.]+$", lines, re.M)
     train(alone, workspace.load(alone).config, "a", "code")
     assert files_of(together) == files_of(alone)

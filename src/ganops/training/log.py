@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol, final
@@ -63,6 +62,7 @@ class Log:
         self._observer, self._progress, self._total, self._step_images = observer, progress, total, step_images
         self._sums, self._steps = torch.zeros(len(LOSSES), device=state.device), 0
         self._smallest_part = state.micro_batch
+        self._speed: float | None = None
         self._clock = self._last_line = self._last_note = time.monotonic()
         observer.begin(state.lines)
         progress(state.images_seen, total, _greeting(state, notes))
@@ -73,7 +73,7 @@ class Log:
         self._steps += 1
         if (now := time.monotonic()) - self._last_note > _SECONDS_BETWEEN_NOTES:
             self._last_note = now
-            self._progress(state.images_seen, self._total, _note(state))
+            self._progress(state.images_seen, self._total, _note(state, self._speed))
 
     def line(self, state: TrainingState) -> dict[str, Any]:
         """The line that is due now, over the steps since the last one."""
@@ -81,6 +81,7 @@ class Log:
         speed = self._steps * self._step_images / (time.monotonic() - self._last_line)
         self._sums.zero_()
         self._steps = 0
+        self._speed = speed
         return line_of(state, means, self._total, speed)
 
     def write(self, state: TrainingState, line: dict[str, Any], verdict: Verdict) -> None:
@@ -92,7 +93,7 @@ class Log:
             line |= {"event": verdict.event, "reason": verdict.reason}
         state.lines.append(line)
         self._observer.line(line)
-        self._progress(state.images_seen, self._total, _note(state))
+        self._progress(state.images_seen, self._total, _note(state, self._speed))
 
     def smallest_part(self, state: TrainingState, images: int) -> None:
         """The rank that has least memory now takes `images` at a time; of this one, it was said when it happened."""
@@ -115,5 +116,11 @@ def _greeting(state: TrainingState, notes: list[str]) -> str:
     return " ".join([*notes, "started anew"]) if notes else "started"
 
 
-def _note(state: TrainingState) -> str:
-    return f"best fd {state.best.score:.4g}" if math.isfinite(state.best.score) else ""
+def _note(state: TrainingState, images_per_second: float | None) -> str:
+    """The last evaluation's Fréchet distance, the best one and the last line's speed, where there are any."""
+    scored = (line for line in reversed(state.lines) if line["fd"] is not None and line["best_fd"] is not None)
+    last = next(scored, None)
+    said = [f"fd {last['fd']:.4g} (best {last['best_fd']:.4g})"] if last else []
+    if images_per_second is not None:
+        said.append(f"{images_per_second:,.0f} images/s")
+    return ", ".join(said)

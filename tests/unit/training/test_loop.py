@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -229,3 +230,14 @@ def test_out_of_memory_is_survived_and_said(
     assert said in result.notes and said in notes
     for one, other in zip(result.generator.parameters(), plenty.generator.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-4)
+
+
+def test_progress_tells_the_last_distance_the_best_and_the_speed(tmp_path: Path) -> None:
+    notes: list[str] = []
+    scores = iter([12.314, 11.14, 13.0] + [20.0] * 20)
+
+    def score(generator: Generator) -> Evaluation:
+        return Evaluation(next(scores), 1.0)
+
+    run(tmp_path, "lite", score=score, progress=lambda done, total, note: notes.append(note))
+    assert any(re.fullmatch(r"fd 13 \(best 11\.14\), [\d,]+ images/s", note) for note in notes), notes
