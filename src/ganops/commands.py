@@ -100,6 +100,11 @@ def _print_addition(report: Any) -> None:
             _say(f"  {what}: " + _counted(counts))
     if len(report.sizes) > 1:
         _say("  The sizes differ: set data.image_size in params.yaml, as [height, width].")
+    if report.taken and not report.labels:
+        _say(
+            "  None of these has a label, and `reference` will need labels: put the images into a subfolder for each "
+            "class, or a label column into parquet, and add them to a new workspace (`ganops init`)."
+        )
     for refusal in report.refused[:10]:
         _say(f"  refused {refusal.path}: {refusal.reason}")
     if report.refused_count > 10:
@@ -178,8 +183,8 @@ def train(start: Path, candidate: str) -> None:
         report = stage(workspace.layout, workspace.config, candidate, code_digest("train"), progress)
     distance = "not measured" if report.fd is None else f"{report.fd:z.2f}"
     _say(f"train: {candidate}: best snapshot at {report.best_images_seen} images, Fréchet distance {distance}")
-    for note in report.notes:
-        _say(f"train: {note}")
+    for remark in report.remarks:
+        _say(f"train: {remark}")
 
 
 def evaluate(start: Path, candidate: str) -> None:
@@ -279,8 +284,12 @@ def bench_train(
         raise UnknownName(f"'{unknown[0]}' is not among the families that are timed: {', '.join(timed)}.")
     torch.set_num_threads(threads)
     steps = Steps(errors_console())
+
+    def judge(done: int, total: int, note: str) -> None:
+        steps.observe("judge", done, total, f"{note}: a classifier, which scores the samples")
+
     with steps.showing():
-        ground = ground_at(start, partial(steps.observe, "judge"))
+        ground = ground_at(start, judge)
         lesson = Lesson(kimg, seeds, ground.score) if kimg > 0 else None
         rows = bench_training(ground.images_u8, turns, seconds, lesson, families, partial(steps.observe, "bench"))
     found = [row.to_json() for row in rows]

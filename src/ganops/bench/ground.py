@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, final
 
@@ -61,7 +62,7 @@ def ground_at(start: Path, progress: Progress = silent, num_images: int = SCORED
 
 
 def digits_ground(progress: Progress = silent, num_images: int = SCORED_IMAGES) -> Ground:
-    """Digits, enlarged, with a classifier trained on three quarters of them.
+    """Digits, enlarged; the first score trains a classifier on three quarters of them, which progress tells.
 
     Raises:
         SourceRefused: scikit-learn is not installed.
@@ -70,16 +71,21 @@ def digits_ground(progress: Progress = silent, num_images: int = SCORED_IMAGES) 
     images_u8 = np.stack([_enlarged(image.data) for image in raw])[:, None]
     labels = np.array([int(str(image.label)) for image in raw], np.int64)
     held_out = np.random.default_rng(0).random(len(images_u8)) < _HELD_OUT
-    classifier = train_classifier(images_u8[~held_out], labels[~held_out], 10, ReferenceConfig(), progress)
-    network = project(classifier, images_u8[~held_out], _DIMENSIONS)
 
-    def features(images_u8: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
-        with torch.inference_mode():
-            found: np.ndarray[Any, np.dtype[np.float32]] = network(to_float(images_u8))[0].numpy()
-        return found
+    @cache
+    def scorer() -> Callable[[Generator], float]:
+        classifier = train_classifier(images_u8[~held_out], labels[~held_out], 10, ReferenceConfig(), progress)
+        network = project(classifier, images_u8[~held_out], _DIMENSIONS)
 
-    stats = FeatureStats.from_features(features(torch.from_numpy(images_u8[held_out])))
-    return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], _scorer(features, stats, num_images))
+        def features(images_u8: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+            with torch.inference_mode():
+                found: np.ndarray[Any, np.dtype[np.float32]] = network(to_float(images_u8))[0].numpy()
+            return found
+
+        stats = FeatureStats.from_features(features(torch.from_numpy(images_u8[held_out])))
+        return _scorer(features, stats, num_images)
+
+    return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], lambda generator: scorer()(generator))
 
 
 def _enlarged(png: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -113,13 +113,15 @@ def _check_labels(dataset: PreparedDataset, train: PreparedSplit) -> None:
     if unlabelled == len(train):
         raise ConfigError(
             "'reference.extractor' in params.yaml is 'classifier', which learns from labels, and these images have "
-            "none. Give labels (an image folder's class subfolders, or a label column in parquet) and run "
-            "`ganops data add` again; there is no extractor for unlabelled images yet."
+            "none; there is no extractor for unlabelled images yet. Give labels (a subfolder for each class, or a "
+            "label column in parquet), make a new workspace with `ganops init` and add the images there: a workspace "
+            "does not take an image a second time."
         )
     if unlabelled:
         raise ConfigError(
             f"'reference.extractor' in params.yaml is 'classifier', which learns from labels, and {unlabelled} of "
-            f"{len(train)} training images have none. Label them, or take the unlabelled source out."
+            f"{len(train)} training images have none. Make a new workspace with `ganops init` and add there what has "
+            "labels, and nothing else."
         )
     if len(np.unique(train.labels)) < 2:
         raise ConfigError(

@@ -8,11 +8,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from ganops.bench import measure
+from ganops.bench import ground, measure
 from ganops.bench.contestants import Contest, Contestant, Engine, PaperStep, PlainLoop
 from ganops.bench.measure import MATCHES, Lesson, bench_training
 from ganops.config import CandidateConfig
-from ganops.models import ModelSpec, latents
+from ganops.models import ModelSpec, build_generator, latents
 from ganops.reports.bench import print_bench
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (80, 1, 8, 8), dtype=np.uint8)
@@ -69,3 +69,14 @@ def test_what_was_learnt_is_the_median_of_the_seeds(monkeypatch: pytest.MonkeyPa
     rows = [row for row in bench_training(IMAGES, 1, 0.01, lesson, ["lite"]) if row.ratio is not None]
     assert rows and {row.name for row in rows} == {"lite, relativistic + R1 + R2"}
     assert [(row.fd, row.reference_fd) for row in rows] == [(2.0, 20.0)] * len(rows)
+
+
+def test_nothing_is_trained_to_score_before_something_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(*arguments: object) -> None:
+        raise RuntimeError("a classifier was trained")
+
+    monkeypatch.setattr(ground, "train_classifier", trained)
+    digits = ground.digits_ground()
+    assert digits.images_u8.shape[1:] == (1, 28, 28)
+    with pytest.raises(RuntimeError, match="a classifier was trained"):
+        digits.score(build_generator(CONTEST.spec, 0))

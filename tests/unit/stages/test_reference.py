@@ -93,7 +93,7 @@ def test_select_can_be_read_where_test_is_not(layout: Layout) -> None:
 
 def test_unlabelled_images_are_a_matter_of_configuration(layout: Layout) -> None:
     relabel(layout, "train", np.full(COUNTS["train"], -1))
-    with pytest.raises(ConfigError, match=r"reference\.extractor.*class subfolders"):
+    with pytest.raises(ConfigError, match=r"reference\.extractor.*subfolder for each class.*new workspace"):
         reference(layout, _config())
     assert not layout.reference.exists()
 
