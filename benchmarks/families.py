@@ -1,9 +1,11 @@
 """Every family on one data set and about the same budget, for docs/models.md.
 
-ganops init nine && cd nine && ganops data add …
-python -m benchmarks.families params .          # puts the nine candidates into params.yaml
-ganops run
-python -m benchmarks.families picture . families.png
+From the checkout, with the workspace beside it:
+
+ganops init ../nine && ganops -w ../nine data add …
+python -m benchmarks.families params ../nine 1          # puts the nine candidates into params.yaml; 1: at full length
+ganops -w ../nine run
+python -m benchmarks.families picture ../nine families.png
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """Quality per second: a preset in the engine, `dcgan` in the public example's plain loop, the same images.
 
-ganops init mine && cd mine && ganops data add … && ganops validate && ganops prepare && ganops reference
-python -m benchmarks.quality speed . 28x28-grey-cpu                  # images/s of both, in turns, on all cores
-python -m benchmarks.quality learn . plain 0 2300 100 out.jsonl      # who, seed, kimg, score every kimg, where to
-python -m benchmarks.quality learn . 28x28-grey-cpu 0 1500 100 out.jsonl
+From the checkout, with the workspace beside it:
+
+ganops init ../mine && ganops -w ../mine data add …
+ganops -w ../mine validate && ganops -w ../mine prepare && ganops -w ../mine reference
+python -m benchmarks.quality speed ../mine 28x28-grey-cpu                # images/s of both, in turns, on all cores
+python -m benchmarks.quality learn ../mine plain 0 2300 100 out.jsonl    # who, seed, kimg, score every kimg, where to
+python -m benchmarks.quality learn ../mine 28x28-grey-cpu 0 1500 100 out.jsonl
 python -m benchmarks.quality picture quality.png plain=2500 28x28-grey-cpu=1700 *.jsonl    # images/s of each
 
 A training is a matter of images shown and of nothing else, so that each may take its time on a busy machine;
