@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 .PHONY: demo test test-unit lint bench bench-train lock clean
 
-demo: $(READY)  ## the whole path on real digits, in about four minutes
+demo: $(READY)  ## the whole path on real digits, in about three minutes on two idle cores
 	$(BIN)/ganops demo demo
 
 test: lint  ## lint, types, import contracts, then every test
