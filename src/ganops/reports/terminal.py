@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.table import Column, Table
+from rich.text import Text
 
 from ganops.reports.summary import RunSummary
 from ganops.reports.words import words
@@ -48,9 +50,7 @@ class Steps:
             SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description:<22}"),
             BarColumn(bar_width=16),
-            TimeElapsedColumn(),
-            TextColumn("[dim]left"),
-            TimeRemainingColumn(),
+            _Time(table_column=Column(no_wrap=True)),
             TextColumn("[dim]{task.fields[note]}", table_column=None),
             console=self._console,
         )
@@ -69,6 +69,18 @@ class Steps:
         self._told[step] = now
         share = f"{100 * done / total:3.0f} %" if total else "     "
         self._console.print(f"{step:<20} {share}  {note}", highlight=False, markup=False)
+
+
+@final
+class _Time(ProgressColumn):
+    """How long a step still takes, once that can be estimated; else how long it has taken."""
+
+    def render(self, task: Task) -> Text:
+        left = None if task.finished else task.time_remaining
+        if left is not None:
+            return Text(f"{timedelta(seconds=round(left))} left")
+        taken = task.finished_time if task.finished else task.elapsed
+        return Text(str(timedelta(seconds=round(taken or 0))))
 
 
 def errors_console() -> Console:
