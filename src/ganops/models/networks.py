@@ -20,7 +20,7 @@ class Generator(nn.Module):
 
     A conditional one takes labels, int64 (N,), too, and concatenates z with a learned direction for each class: a
     unit vector (Mescheder et al. 2018, appendix D), beside which z is long. With vectors of z's own length each class
-    collapsed to one image, in every family (docs/training.md, "Classes"). Noise images need 1 per pixel instead, for
+    collapsed to one image, in every family (docs/models.md, "Classes"). Noise images need 1 per pixel instead, for
     a convolution sees only some of them.
     """
 
