@@ -27,6 +27,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.ticker import ScalarFormatter
 
 from ganops.bench.contestants import Contest, Contestant, Engine, PlainLoop
 from ganops.bench.ground import Ground, ground_at
@@ -93,6 +94,8 @@ def picture(path: Path, speeds: dict[str, float], outs: Sequence[Path]) -> None:
         ends = [points[-1][1] for points in seeds.values()]
         print(f"{who}: {', '.join(f'{end:.2f}' for end in ends)}; median {statistics.median(ends):.2f}")
     axes.set(xlabel="seconds on two cores", ylabel="Fréchet distance to select", yscale="log")
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(ScalarFormatter())
     axes.legend()
     figure.savefig(path, dpi=110)
 

@@ -63,8 +63,8 @@ PRESETS: Mapping[str, _Preset] = {
     "28x28-grey-cpu": _lite(
         1.0,
         16,
-        600,
-        burn_in={"kimg": 600.0, "generator_lr": 1e-4, "discriminator_lr": 5e-5, "ema_half_life_kimg": 20.0},
+        900,
+        burn_in={"kimg": 900.0, "generator_lr": 1e-4, "discriminator_lr": 5e-5, "ema_half_life_kimg": 20.0},
     ),
     "28x28-grey-gpu": _r3gan(1.0, 64, 10_000),
     "cifar-cpu": _lite(1.0, 24, 300),
