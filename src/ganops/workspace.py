@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,9 +23,10 @@ from ruamel.yaml import YAML
 from ganops import config as configuration
 from ganops import plain_yaml
 from ganops.config import Config
-from ganops.errors import ConfigError, WorkspaceBusy, WorkspaceError
+from ganops.errors import ConfigError, WorkspaceError
 from ganops.files import write_text
 from ganops.layout import Layout
+from ganops.locks import held
 
 TEMPLATE = ("params.yaml", "dvc.yaml", "prefect.yaml", "flows", "mlflow", ".gitignore")
 """What `ganops init` copies from the template: a workspace is a copy of the repository's root."""
@@ -176,42 +177,15 @@ def shared(layout: Layout, purpose: str) -> Iterator[None]:
 @contextmanager
 def _held(layout: Layout, purpose: str, how: int) -> Iterator[None]:
     require_writable(layout)
-    path = layout.state / "run.lock"
-    with ExitStack() as stack:
-        try:
-            handle = stack.enter_context(locked(path, how | fcntl.LOCK_NB))
-        except BlockingIOError:
-            holder = path.read_bytes()[:200].decode(errors="replace").strip() or "another process"
-            raise WorkspaceBusy(
-                f"The workspace {layout.root} is in use by {holder}. Wait until it has ended, or stop it; "
-                "nothing was changed."
-            ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"`{purpose}` (process {os.getpid()})".encode(), 0)
+
+    def busy(holder: str) -> str:
+        return (
+            f"The workspace {layout.root} is in use by {holder}. Wait until it has ended, or stop it; "
+            "nothing was changed."
+        )
+
+    with held(layout.state / "run.lock", how, f"`{purpose}` (process {os.getpid()})", busy):
         yield
-
-
-@contextmanager
-def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
-    """A lock file, made where there is none and held as `flock` is told; yields its descriptor.
-
-    Raises:
-        WorkspaceError: the file cannot be opened.
-        BlockingIOError: `how` holds `LOCK_NB`, and another process holds it.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise WorkspaceError(
-            f"The lock {path} cannot be opened: {error.strerror}. Change its permissions, or delete it if nothing runs "
-            "here."
-        ) from None
-    try:
-        fcntl.flock(handle, how)
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _template() -> Any:

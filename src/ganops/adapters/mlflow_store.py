@@ -15,7 +15,7 @@ from ganops.adapters.servers import require_servers, without_credentials
 from ganops.errors import DamagedFile, VendorError
 from ganops.files import publish, write_text
 from ganops.layout import Layout
-from ganops.workspace import locked
+from ganops.locks import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,11 +16,12 @@ from ganops.evaluation.reference import ReferenceSample, test_reference
 from ganops.evaluation.sample import Sample, read_training_images, take_sample
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
+from ganops.locks import locked
 from ganops.ports import ModelRegistry, ModelVersion
 from ganops.progress import Progress, silent
 from ganops.provenance.journal import Journal
 from ganops.stages.registered import registered_snapshot
-from ganops.workspace import Workspace, locked
+from ganops.workspace import Workspace
 
 Outcome = Literal["promoted", "kept-champion", "unchanged"]
 
