@@ -221,8 +221,16 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def started(layout: Layout) -> Stage:
+    """As from a terminal: under `nohup` the tests themselves ignore SIGHUP, and so would all that they start."""
     command = [str(GANOPS), "train", "a"]
-    process = subprocess.Popen(command, cwd=layout.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=layout.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
     return Stage(layout, process)
 
 
