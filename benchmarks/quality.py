@@ -69,10 +69,11 @@ def learn(workspace: Path, who: str, seed: int, kimg: float, every_kimg: float, 
     keep_pages()
     ground = ground_at(workspace, num_images=SAMPLES)
     runner, seconds = contestant(ground, who, seed, round(kimg * 1000)), 0.0
+    steps, between = (round(length * 1000 / BATCH_SIZE) for length in (kimg, every_kimg))
     begun = time.perf_counter()
-    for step in range(1, round(kimg * 1000 / BATCH_SIZE) + 1):
+    for step in range(1, steps + 1):
         runner.step()
-        if step % round(every_kimg * 1000 / BATCH_SIZE) and step != round(kimg * 1000 / BATCH_SIZE):
+        if step % between and step != steps:
             continue
         seconds += time.perf_counter() - begun
         line = {"who": who, "seed": seed, "kimg": step * BATCH_SIZE / 1000, "seconds": seconds}

@@ -12,11 +12,11 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.modules.dropout import _DropoutNd
 
 from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import ConfigError
 from ganops.training.agreement import Moment, Outcome, disagreement, moment
+from ganops.training.dropout import has_dropout
 from ganops.training.inputs import Batch
 from ganops.training.recording import CudaGraphs, Recorder, Recording
 from ganops.training.schedules import Rates
@@ -47,7 +47,6 @@ def step_for(state: TrainingState, config: TrainConfig, say: Callable[[str], Non
 
 def _obstacle(state: TrainingState, config: TrainConfig) -> str | None:
     """Why this training takes its steps op by op, as the second half of a sentence."""
-    networks = (state.generator, state.discriminator)
     if state.device.type != "cuda":
         return f"the training runs on {state.device.type}"
     if state.ranks.count > 1:
@@ -56,7 +55,7 @@ def _obstacle(state: TrainingState, config: TrainConfig) -> str | None:
         return "'train.deterministic' is true"
     if config.micro_batch is not None and config.micro_batch < config.batch_size:
         return "'train.micro_batch' takes a batch in parts"
-    if any(isinstance(module, _DropoutNd) for network in networks for module in network.modules()):
+    if has_dropout(state.generator, state.discriminator):
         return "the candidate's family has dropout, whose masks are drawn anew for each step"
     return None
 
