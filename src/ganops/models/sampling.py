@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -34,15 +35,36 @@ def labels_for(spec: ModelSpec, seed: int, count: int, start: int = 0, label: in
 def images_of(generator: Generator, z: Tensor, labels: Tensor | None) -> Tensor:
     """images_u8, uint8 (N, C, H, W) on the CPU, of vectors z (N, z_dim) on the generator's device and labels, int64
     (N,), from `labels_for`; in as many passes as their pixels need."""
+    return torch.cat([part.cpu() for part in _passes(generator, z, labels)])
+
+
+def images_from(generator: Generator, seed: int, start: int, count: int, label: int | None = None) -> Tensor:
+    """Images `start` … `start + count - 1` of `generate`, uint8 (count, C, H, W), on the generator's device, which
+    they do not leave; `generator` must be in evaluation mode."""
+    assert not generator.training
+    z = latents(seed, count, generator.spec.z_dim, start).to(next(generator.parameters()).device)
+    return torch.cat(list(_passes(generator, z, labels_for(generator.spec, seed, count, start, label))))
+
+
+def _passes(generator: Generator, z: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
     _, height, width = generator.spec.image_shape
     at_once = max(1, _PIXELS_AT_ONCE // (height * width))
-    parts = []
-    with torch.inference_mode():
-        for first in range(0, len(z), at_once):
-            part = slice(first, first + at_once)
-            images = generator(z[part], None if labels is None else labels[part].to(z.device))
-            parts.append(to_uint8(images).contiguous().cpu())
-        return torch.cat(parts)
+    for first in range(0, len(z), at_once):
+        part = slice(first, first + at_once)
+        with torch.inference_mode():
+            images_u8 = to_uint8(generator(z[part], None if labels is None else labels[part].to(z.device)))
+        yield images_u8.contiguous()
+
+
+@contextmanager
+def evaluating(generator: Generator) -> Iterator[None]:
+    """In evaluation mode within the block, and then in the mode it was in."""
+    was_training = generator.training
+    generator.eval()
+    try:
+        yield
+    finally:
+        generator.train(was_training)
 
 
 def images_by_class(generator: Generator, about: int, seed: int, device: str | torch.device = "cpu") -> Tensor:
@@ -70,12 +92,8 @@ def generate(
     `generator`, which must lie on `device`, runs in evaluation mode and is left in the mode it was in.
     """
     spec = generator.spec
-    was_training = generator.training
-    generator.eval()
-    try:
+    with evaluating(generator):
         for start in range(0, count, batch_size):
             size = min(batch_size, count - start)
             z = latents(seed, size, spec.z_dim, start)
             yield images_of(generator, z.to(device), labels_for(spec, seed, size, start, label))
-    finally:
-        generator.train(was_training)

@@ -92,6 +92,26 @@ class Ranks:
         values[self.rank] = value
         return int(self._summed(values).min())
 
+    def gathered(self, rows: Tensor, sizes: Sequence[int]) -> Tensor | None:
+        """All ranks' rows in the order of the ranks, on rank 0; None on the others.
+
+        sizes: how many rows each rank has. A rank that has none does not take part.
+        """
+        if self.count == 1:
+            return rows
+        if not self.leads:
+            with self._exchange():
+                distributed.send(rows.contiguous(), dst=0)
+            return None
+        whole = rows.new_empty(sum(sizes), *rows.shape[1:])
+        parts = torch.split(whole, list(sizes))
+        parts[0].copy_(rows)
+        for source in range(1, self.count):
+            if sizes[source]:
+                with self._exchange():
+                    distributed.recv(parts[source], src=source)
+        return whole
+
     def wait(self) -> None:
         """Until every rank is here."""
         if self.count > 1:
