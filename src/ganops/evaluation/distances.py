@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganops.evaluation.frechet import Features, checked
+from ganops.evaluation.feature_stats import Features, checked
 
 _BLOCK_ELEMENTS = 2**21  # 16 MB of float64: stays near the cache
 

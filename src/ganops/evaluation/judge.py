@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ganops.evaluation.classes import class_coverage
 from ganops.evaluation.distances import subset, subset_rows
 from ganops.evaluation.estimate import Estimate
-from ganops.evaluation.frechet import fd_star
+from ganops.evaluation.fd_star import fd_star
 from ganops.evaluation.kernel import KernelReference, kid, scaled
 from ganops.evaluation.manifold import ManifoldReference, manifold
 from ganops.evaluation.memorisation import memorisation

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ganops.evaluation.distances import inner_products
 from ganops.evaluation.estimate import Estimate
-from ganops.evaluation.frechet import Features, checked
+from ganops.evaluation.feature_stats import Features, checked
 
 DEGREE = 3
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from ganops.errors import TooFewImages
 from ganops.evaluation.distances import squared_distances, without_self
 from ganops.evaluation.estimate import F64, Estimate
-from ganops.evaluation.frechet import Features, checked
+from ganops.evaluation.feature_stats import Features, checked
 
 NEIGHBOURS = 5
 _NONE: F64 = np.empty(0)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ganops.evaluation.distances import centred, squared_distances, without_self
 from ganops.evaluation.estimate import F64, Estimate
-from ganops.evaluation.frechet import Features
+from ganops.evaluation.feature_stats import Features
 
 BLOCKS, PARTITIONS = 10, 10
 MIN_IMAGES = 5 * BLOCKS

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganops.errors import IncomparableReports, SnapshotError
 from ganops.evaluation.extractors import Extractor
-from ganops.evaluation.frechet import FeatureStats
+from ganops.evaluation.feature_stats import FeatureStats
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.files import sha256_bytes

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ganops.errors import ExtractorError
-from ganops.evaluation.frechet import FeatureStats, fd_star, frechet_distance, frechet_distance_of
+from ganops.evaluation.fd_star import fd_star
+from ganops.evaluation.feature_stats import FeatureStats
+from ganops.evaluation.frechet import frechet_distance, frechet_distance_of
 
 
 def test_golden_case_a() -> None:
