@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+
+T, R = TypeVar("T"), TypeVar("R")
 
 
 @contextmanager
@@ -22,3 +26,18 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """`work` of each item in order, as many at a time as torch has threads here, each in one thread.
+
+    So the numbers are those of one thread, with any number of them, and nobody waits for a thread that a busy
+    neighbour has put aside: with one, two threads within each operation had half the speed of one, these all of it.
+    """
+    workers = min(torch.get_num_threads(), len(items))
+    with one_thread():
+        if workers <= 1:
+            yield from map(work, items)
+            return
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(work, items)
