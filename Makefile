@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-unit lint bench bench-train lock clean
+.PHONY: demo test test-unit lint bench bench-train bench-evaluate lock clean
 
 demo: $(READY)  ## the whole path on real digits, in about three minutes on two idle cores
 	$(BIN)/ganops demo demo
@@ -26,6 +26,9 @@ bench: $(READY)  ## speed and memory, as a table; SHARED=… adds Fashion-MNIST
 
 bench-train: $(READY)  ## images per second in training, beside the usual loops
 	$(BIN)/ganops bench train
+
+bench-evaluate: $(READY)  ## seconds and memory in evaluation, beside the usual ways to the same numbers
+	$(BIN)/ganops bench evaluate
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("GanOps needs Python 3.11 or newer, and this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

@@ -165,6 +165,19 @@ def bench_train(
     commands.bench_train(context.obj, kimg, seeds, family or [], turns, seconds, threads, json)
 
 
+@bench.command("evaluate")
+def bench_evaluate(
+    part: Annotated[list[str] | None, typer.Option(help="Only frechet or neighbours; can be given again.")] = None,
+    turns: Annotated[int, typer.Option(min=1, max=1000, help="Turns of each; the slowest have one.")] = 3,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each.")] = os.cpu_count() or 1,
+    json: JsonFlag = False,
+) -> None:
+    """Evaluation's seconds, images per second and memory, beside the usual ways to the same numbers."""
+    from ganops import commands
+
+    commands.bench_evaluate(part or [], turns, threads, json)
+
+
 @app.command()
 def models(
     context: typer.Context,

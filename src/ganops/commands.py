@@ -300,6 +300,26 @@ def bench_train(
         print_bench(results_console(), ground.name, hardware, found)
 
 
+def bench_evaluate(parts: Collection[str], turns: int, threads: int, json: bool) -> None:
+    import torch
+
+    from ganops.bench.evaluate import PARTS, bench_evaluation
+    from ganops.reports.bench_evaluate import print_evaluation_bench
+
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise UnknownName(f"'{unknown[0]}' is not among the parts that are timed: {', '.join(PARTS)}.")
+    torch.set_num_threads(threads)
+    steps = Steps(errors_console())
+    with steps.showing():
+        rows = bench_evaluation(turns, parts, partial(steps.observe, "bench"))
+    found = [row.to_json() for row in rows]
+    hardware = f"{threads} CPU threads, torch {torch.__version__}"
+    if json:
+        _print_json({"hardware": hardware, "rows": found})
+    else:
+        print_evaluation_bench(results_console(), hardware, found)
+
+
 # ---------------------------------------------------------------- the flow
 
 

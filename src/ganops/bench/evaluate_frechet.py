@@ -75,9 +75,7 @@ def _beside(
     else:
         off = relative(ours.result, sqrtm.result) if math.isfinite(sqrtm.result) else None
         note = "sqrtm once" if off is not None else "sqrtm once, and its result is not finite"
-        yield Row(
-            PART, name, SQRTM, ours=ours.seconds, theirs=sqrtm.seconds, target=target, difference=off, note=note
-        )
+        yield Row(PART, name, SQRTM, ours=ours.seconds, theirs=sqrtm.seconds, target=target, difference=off, note=note)
     off = relative(ours.result, eigvals.result)
     yield Row(PART, name, EIGVALS, ours=ours.seconds, theirs=eigvals.seconds, target=target, difference=off)
 

@@ -50,7 +50,8 @@ def neighbour_rows(images: int = IMAGES, dimensions: int = DIMENSIONS) -> Iterat
 def full_matrices(generated: Tensor, reference: Tensor, k: int) -> dict[str, float]:
     """By the definitions, each distance matrix whole: float64 (n, d) and (m, d)."""
     radii_reference, radii_generated = (
-        torch.cdist(x, x).kthvalue(k + 1, dim=1).values for x in (reference, generated)  # the nearest is itself
+        torch.cdist(x, x).kthvalue(k + 1, dim=1).values
+        for x in (reference, generated)  # the nearest is itself
     )
     across = torch.cdist(generated, reference)
     inside = across < radii_reference
