@@ -169,10 +169,7 @@ def reference(start: Path) -> None:
 
     with _stage(start, "reference") as (workspace, progress):
         report = stage(workspace.layout, workspace.config, progress)
-    _say(
-        f"reference: {report.extractor}@{report.extractor_sha256[:8]}, held-out accuracy {report.accuracy:.3f}, "
-        f"{report.dim} features; real images score {report.floor:z.2f}"
-    )
+    _say(f"reference: {report.sentence}")
 
 
 def train(start: Path, candidate: str) -> None:

@@ -25,8 +25,7 @@ from ganops.data.prepared import write_dataset
 from ganops.data.split import SPLITS
 from ganops.errors import ConfigError
 from ganops.evaluation.extractors import Card, save_extractor
-from ganops.evaluation.extractors.network import ClassifierNetwork
-from ganops.evaluation.extractors.training import project
+from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
 from ganops.files import write_json
 from ganops.layout import Layout
 from ganops.models import load_snapshot
@@ -140,7 +139,7 @@ def workspace_with(folder: Path, candidate: Mapping[str, Any], **train: Any) -> 
         np.save(place / "labels.npy", np.arange(COUNT) % 2)
         np.save(place / "ids.npy", random.integers(0, 256, (COUNT, 32), dtype=np.uint8))
     write_dataset(layout.prepared, SHAPE, ["odd", "even"], dict.fromkeys(SPLITS, COUNT), {}, "p@1")
-    network = project(ClassifierNetwork(SHAPE, 16, 2).eval(), images_u8, 4)
+    network = ExtractorNetwork(ClassifierNetwork(SHAPE, 16, 2), Projection(16, 4)).eval()
     layout.reference.mkdir()
     card = Card("classifier", SHAPE, 16, 4, ("odd", "even"), 0.9, "p@1", 0)
     extractor = save_extractor(layout.reference / "extractor", network, card)

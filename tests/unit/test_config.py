@@ -65,6 +65,16 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("train.device", "cuda:0000", "from 0 to 99"),
         ("train.device", "cuda:256", "from 0 to 99"),
         ("train.device", "cuda:١", "from 0 to 99"),
+        ("reference.extractor", "clasifier", "(did you mean 'classifier'?)"),
+        (
+            "reference.extractor",
+            "custom",
+            "'reference': extractor custom needs custom.onnx (the file) and custom.sha256",
+        ),
+        ("reference.inception.tap", 2047, "'reference.inception.tap' is '2047', but input should be '64', '192'"),
+        ("reference.custom.sha256", "abc", "'reference.custom.sha256' is 'abc', but must be the 64 hexadecimal digits"),
+        ("reference.custom.preprocessing", {"mean": [0.1, 0.2]}, "mean must have one number, or as many as there are"),
+        ("reference.custom.preprocessing", {"range": [1, 1]}, "range has the same number twice"),
         ("data.image_size", [8, 257], "'data.image_size.1' is 257"),
         ("data.split.select", 0.9, "'data.split.select' is 0.9, but input should be less than 0.5"),
         ("data.image_size", [4, 8], "'data.image_size.0' is 4"),
@@ -296,6 +306,11 @@ def test_whole_numbers_may_stand_for_others_and_lists_for_pairs() -> None:
     config = configuration.parse(changed("gate.first.max_fd", 7) | {"data": {"image_size": [8, 16], "channels": 3}})
     assert config.gate.first.max_fd == 7.0
     assert (config.data.image_size, config.data.channels) == ((8, 16), 3)
+
+
+def test_a_tap_may_be_written_as_a_number() -> None:
+    written = configuration.parse(changed("reference.inception.tap", 768))
+    assert written.reference.inception.tap == "768"
 
 
 def test_an_unknown_candidate_names_those_that_exist() -> None:

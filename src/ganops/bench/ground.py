@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from ganops.config import ReferenceConfig
 from ganops.data.prepared import load
 from ganops.data.sources.base import RawImage
 from ganops.data.sources.digits import Digits
 from ganops.errors import WorkspaceError
-from ganops.evaluation.extractors import load_extractor, train_classifier
-from ganops.evaluation.extractors.extractor import to_float
-from ganops.evaluation.extractors.training import project
+from ganops.evaluation.extractors import fit_classifier, load_extractor
 from ganops.evaluation.feature_stats import FeatureStats
 from ganops.evaluation.frechet import frechet_distance
 from ganops.evaluation.sample import Features, generated_stats
@@ -75,15 +70,10 @@ def digits_ground(progress: Progress = silent, num_images: int = SCORED_IMAGES) 
 
     @cache
     def scorer() -> Callable[[Generator], float]:
-        classifier = train_classifier(images_u8[~held_out], labels[~held_out], 10, ReferenceConfig(), progress)
-        network = project(classifier, images_u8[~held_out], _DIMENSIONS)
-
-        def features(images_u8: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
-            with torch.inference_mode():
-                found: np.ndarray[Any, np.dtype[np.float32]] = network(to_float(images_u8))[0].numpy()
-            return found
-
-        stats = FeatureStats.from_features(features(torch.from_numpy(images_u8[held_out])))
+        names = [str(digit) for digit in range(10)]
+        learnt, known = images_u8[~held_out], labels[~held_out]
+        features = fit_classifier(learnt, known, names, progress=progress, dimensions=_DIMENSIONS).features
+        stats = FeatureStats.from_features(features(images_u8[held_out]))
         return _scorer(features, stats, num_images)
 
     return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], lambda generator: scorer()(generator))

@@ -8,15 +8,24 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
 from ganops.config import Config, ReferenceConfig
 from ganops.data.prepared import PreparedDataset, PreparedSplit, load
 from ganops.data.split import SPLITS, Split
 from ganops.errors import ConfigError, ExtractorError, TooFewImages
 from ganops.evaluation.distances import subset_rows
-from ganops.evaluation.extractors import Card, Extractor, Observed, save_extractor, train_classifier
-from ganops.evaluation.extractors.network import ExtractorNetwork
-from ganops.evaluation.extractors.training import project
+from ganops.evaluation.extractors import (
+    Extractor,
+    accuracy_of,
+    custom,
+    fit_classifier,
+    fit_pretext,
+    fitted,
+    inception,
+    save_extractor,
+)
+from ganops.evaluation.extractors.card import Kind
 from ganops.evaluation.frechet import frechet_distance_of
 from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, TRAIN_LIMIT, reference_hash
 from ganops.evaluation.threads import one_thread
@@ -35,13 +44,15 @@ _TRAIN_STREAM = 0
 class ReferenceReport:
     """What generators will be judged by.
 
-    accuracy: share of `select` that the classifier gets right. dim: of the features.
-    floor: plain Fréchet distance of train to select: what real images score.
+    why: how the extractor was chosen. accuracy: share of held-out images for which it does its `task` rightly, None
+    where it has none. dim: of the features. floor: plain Fréchet distance of train to select: what real images score.
     """
 
     extractor: str
     extractor_sha256: str
-    accuracy: float
+    why: str
+    task: str
+    accuracy: float | None
     dim: int
     floor: float
     counts: dict[Split, int]
@@ -49,9 +60,11 @@ class ReferenceReport:
 
     @property
     def sentence(self) -> str:
+        """In one line."""
+        right = "" if self.accuracy is None else f"{self.accuracy:.1%} of held-out images right ({self.task}); "
         return (
-            f"{self.extractor} {self.extractor_sha256[:8]} gets {self.accuracy:.1%} of held-out images right; "
-            f"{self.dim} features; Fréchet distance of real images {self.floor:z.3g}"
+            f"{self.extractor}@{self.extractor_sha256[:8]}, {self.why}; {right}{self.dim} features; real images score "
+            f"{self.floor:z.3g}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -59,45 +72,68 @@ class ReferenceReport:
 
 
 def reference(layout: Layout, config: Config, progress: Progress = silent) -> ReferenceReport:
-    """Train and pin the extractor, and write `data/reference` anew; the same inputs give the same bytes.
+    """Make and pin the extractor, and write `data/reference` anew; the same inputs give the same bytes.
 
     Raises:
-        UserError: nothing is prepared yet.
-        ConfigError: the images have no labels, or all the same.
+        UserError: nothing is prepared yet, or the files of the extractor cannot be used.
+        ConfigError: a classifier is asked for, and the images have no labels, or all the same.
         TooFewImages: a held-out split is too small for the fewest dimensions.
-        ExtractorError: the classifier is too weak to judge by.
+        ExtractorError: the extractor is too weak to judge by.
     """
     dataset = load(layout.prepared)
-    train, select = dataset.split("train"), dataset.split("select")
-    _check_labels(dataset, train)
-    dimensions = dimensions_for(min(dataset.counts["select"], dataset.counts["test"]), config.reference.features)
-    rows = subset_rows(len(train), TRAIN_LIMIT, _TRAIN_STREAM)
-    network = _train(train, len(dataset.classes), config.reference, dimensions, rows, progress)
+    kind, why = chosen_kind(config.reference, dataset)
+    carried = dimensions_for(min(dataset.counts["select"], dataset.counts["test"]))
+    rows = subset_rows(dataset.counts["train"], TRAIN_LIMIT, _TRAIN_STREAM)
+    made = _made(kind, layout.root, dataset, config.reference, carried, progress)
     with replace_directory(layout.reference) as folder:
-        extractor = _pin(folder / "extractor", network, dataset, select, config.reference)
+        extractor = save_extractor(folder / "extractor", made.network, made.card)
         facts = _write_splits(folder, dataset, extractor, rows, progress)
         features = {name: np.load(folder / name / "features.npy", allow_pickle=False) for name in ("train", "select")}
         with one_thread():
             floor = frechet_distance_of(features["train"], features["select"])
         write_json(folder / REFERENCE, _summary(dataset, extractor, facts, floor))
+    card = extractor.card
     return ReferenceReport(
-        extractor.card.kind,
-        extractor.sha256,
-        extractor.card.accuracy,
-        extractor.dim,
-        floor,
-        {name: facts[name]["count"] for name in SPLITS},
-        {name: facts[name]["hash"] for name in SPLITS},
+        extractor=card.kind,
+        extractor_sha256=extractor.sha256,
+        why=why,
+        task=card.task,
+        accuracy=card.accuracy,
+        dim=extractor.dim,
+        floor=floor,
+        counts={name: facts[name]["count"] for name in SPLITS},
+        hashes={name: facts[name]["hash"] for name in SPLITS},
     )
 
 
-def dimensions_for(smallest_held_out: int, width: int) -> int:
+def chosen_kind(settings: ReferenceConfig, dataset: PreparedDataset) -> tuple[Kind, str]:
+    """Which extractor, and why in a few words.
+
+    Raises:
+        ConfigError: a classifier is asked for by name, and the images cannot be learnt from.
+    """
+    lack = _lack_of_labels(dataset, dataset.split("train"))
+    if settings.extractor == "auto":
+        if lack is None:
+            return "classifier", f"since every image has one of {len(dataset.classes)} labels"
+        return "pretext", f"since {lack}"
+    if settings.extractor == "classifier" and lack is not None:
+        raise ConfigError(
+            f"'reference.extractor' in params.yaml is 'classifier', which learns from labels of two or more classes, "
+            f"and {lack}. Set reference.extractor: pretext (or auto), which needs no labels; or give every image a "
+            "label (a subfolder for each class, or a label column in parquet), make a new workspace with `ganops init` "
+            "and add the images there: a workspace does not take an image a second time."
+        )
+    return settings.extractor, "as configured"
+
+
+def dimensions_for(smallest_held_out: int) -> int:
     """Feature dimensions that the smaller held-out split can carry.
 
     Raises:
         TooFewImages: fewer than `MIN_DIMENSIONS`.
     """
-    dimensions = min(width, smallest_held_out // IMAGES_PER_DIMENSION)
+    dimensions = smallest_held_out // IMAGES_PER_DIMENSION
     if dimensions < MIN_DIMENSIONS:
         needed = MIN_DIMENSIONS * IMAGES_PER_DIMENSION
         raise TooFewImages(
@@ -108,79 +144,88 @@ def dimensions_for(smallest_held_out: int, width: int) -> int:
     return dimensions
 
 
-def _check_labels(dataset: PreparedDataset, train: PreparedSplit) -> None:
+def _lack_of_labels(dataset: PreparedDataset, train: PreparedSplit) -> str | None:
+    """Why a classifier cannot learn from the training images; None where it can."""
     unlabelled = int((train.labels < 0).sum())
     if unlabelled == len(train):
-        raise ConfigError(
-            "'reference.extractor' in params.yaml is 'classifier', which learns from labels, and these images have "
-            "none; there is no extractor for unlabelled images yet. Give labels (a subfolder for each class, or a "
-            "label column in parquet), make a new workspace with `ganops init` and add the images there: a workspace "
-            "does not take an image a second time."
-        )
+        return "the images have no labels"
     if unlabelled:
-        raise ConfigError(
-            f"'reference.extractor' in params.yaml is 'classifier', which learns from labels, and {unlabelled} of "
-            f"{len(train)} training images have none. Make a new workspace with `ganops init` and add there what has "
-            "labels, and nothing else."
-        )
+        return f"{unlabelled} of {len(train)} training images have no label"
     if len(np.unique(train.labels)) < 2:
-        raise ConfigError(
-            "'reference.extractor' in params.yaml is 'classifier', which needs at least two classes, and all images "
-            f"have the label '{dataset.classes[int(train.labels[0])]}'. Add labelled images of another class."
-        )
+        return f"all images have the label '{dataset.classes[int(train.labels[0])]}'"
+    return None
 
 
-def _train(
-    train: PreparedSplit,
-    num_classes: int,
-    config: ReferenceConfig,
-    dimensions: int,
-    rows: np.ndarray[Any, np.dtype[np.int64]],
-    progress: Progress,
-) -> ExtractorNetwork:
-    classifier = train_classifier(train.images_u8, train.labels, num_classes, config, progress)
-    return project(classifier, train.images_u8[rows], dimensions)
-
-
-def _pin(
-    folder: Path, network: ExtractorNetwork, dataset: PreparedDataset, select: PreparedSplit, config: ReferenceConfig
+def _made(
+    kind: Kind, root: Path, dataset: PreparedDataset, settings: ReferenceConfig, carried: int, progress: Progress
 ) -> Extractor:
-    """Save the extractor with its held-out accuracy, unless that is too low."""
-    card = Card(
-        kind=config.extractor,
-        image_shape=dataset.image_shape,
-        width=config.features,
-        dim=network.projection.matrix.shape[1],
-        classes=dataset.classes,
-        accuracy=0.0,
-        preprocessing=dataset.preprocessing,
-        seed=config.seed,
+    """The extractor, its features no wider than `carried`."""
+    train, seed, width = dataset.split("train"), settings.seed, min(carried, settings.features)
+    match kind:
+        case "classifier":
+            known = fit_classifier(
+                train.images_u8, train.labels, dataset.classes, settings, seed, progress, dimensions=width
+            )
+            made = _judged(known, dataset.split("select"))
+            _check_strength(made, settings)
+        case "pretext":
+            made = fit_pretext(train.images_u8, settings, seed, progress, dimensions=width)
+        case "inception":
+            given = settings.inception
+            plain = inception(root / given.weights if given.weights is not None else None, given.tap, progress)
+            narrowed = None if plain.dim <= carried else carried  # whole, its distance is the one of the literature
+            made = _with_classes(plain, dataset, narrowed, progress)
+        case "custom":
+            assert settings.custom.onnx is not None and settings.custom.sha256 is not None, "checked by the config"
+            plain = custom(root / settings.custom.onnx, settings.custom.sha256, settings.custom.preprocessing)
+            made = _with_classes(plain, dataset, min(plain.dim, carried), progress)
+    return made.with_card(preprocessing=dataset.preprocessing)
+
+
+def _with_classes(plain: Extractor, dataset: PreparedDataset, dimensions: int | None, progress: Progress) -> Extractor:
+    """A ready-made network with a projection, and with a head for the data's classes where it has any."""
+    train = dataset.split("train")
+    if _lack_of_labels(dataset, train) is not None:
+        return fitted(plain, train.images_u8, dimensions=dimensions, progress=progress)
+    headed = fitted(
+        plain,
+        train.images_u8,
+        dimensions=dimensions,
+        labels=train.labels,
+        class_names=dataset.classes,
+        progress=progress,
     )
-    labelled = select.labels >= 0
-    predicted = Extractor(network, card, "").observe(select.images_u8).classes
-    accuracy = float((predicted == select.labels)[labelled].mean()) if labelled.any() else 0.0
-    if accuracy < config.min_accuracy:
+    return _judged(headed, dataset.split("select"))
+
+
+def _judged(extractor: Extractor, select: PreparedSplit) -> Extractor:
+    """With its accuracy on held-out labels in its card."""
+    return extractor.with_card(accuracy=accuracy_of(extractor, select.images_u8, select.labels))
+
+
+def _check_strength(extractor: Extractor, settings: ReferenceConfig) -> None:
+    accuracy = extractor.card.accuracy or 0.0
+    if accuracy < settings.min_accuracy:
         raise ExtractorError(
             f"The classifier that generators would be judged by gets {accuracy:.1%} of the held-out images right, "
-            f"under the {config.min_accuracy:.1%} of reference.min_accuracy in params.yaml. Check the labels, raise "
-            f"reference.epochs (now {config.epochs}) or add images; lower reference.min_accuracy only if the classes "
-            "really are that hard to tell apart."
+            f"under the {settings.min_accuracy:.1%} of reference.min_accuracy in params.yaml. Check the labels, raise "
+            f"reference.epochs (now {settings.epochs}) or add images; lower reference.min_accuracy only if the classes "
+            "really are that hard to tell apart, or set reference.extractor: pretext, which does not look at labels."
         )
-    return save_extractor(folder, network, dataclasses.replace(card, accuracy=accuracy))
 
 
 def _write_splits(
     folder: Path,
     dataset: PreparedDataset,
     extractor: Extractor,
-    rows: np.ndarray[Any, np.dtype[np.int64]],
+    rows: npt.NDArray[np.int64],
     progress: Progress,
 ) -> dict[Split, dict[str, Any]]:
     facts: dict[Split, dict[str, Any]] = {}
     for name in SPLITS:
         split = dataset.split(name)
         images_u8, ids = (split.images_u8[rows], split.ids[rows]) if name == "train" else (split.images_u8, split.ids)
-        observed: Observed = extractor.observe(images_u8, progress=progress)
+        observed = extractor.observe(images_u8, progress=progress)
         (folder / name).mkdir()
         np.save(folder / name / "features.npy", observed.features, allow_pickle=False)
         np.save(folder / name / "classes.npy", observed.classes, allow_pickle=False)
@@ -206,9 +251,11 @@ def _summary(
             "sha256": extractor.sha256,
             "dim": extractor.dim,
             "accuracy": extractor.card.accuracy,
+            "task": extractor.card.task,
+            "grey_repeated": extractor.card.repeats_grey(dataset.image_shape[0]),
         },
         "image_shape": list(dataset.image_shape),
-        "classes": list(dataset.classes),
+        "classes": list(extractor.card.classes),
         "preprocessing": dataset.preprocessing,
         "splits": facts,
         "floor": floor,

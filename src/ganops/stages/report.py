@@ -93,7 +93,7 @@ def _page(layout: Layout, journal: Journal, summary: RunSummary, lineage: Mappin
         ("preprocessing", dataset.preprocessing),
         ("train split (sha256)", dataset.sha256["train"]),
         ("extractor", f"{reference['extractor']['kind']}, sha256 {reference['extractor']['sha256']}"),
-        ("its held-out accuracy", f"{reference['extractor']['accuracy']:.3f}"),
+        ("its held-out accuracy", _accuracy(reference["extractor"])),
         ("test reference", str(reference["splits"]["test"]["hash"])),
     ]
     return Page(
@@ -110,6 +110,11 @@ def _page(layout: Layout, journal: Journal, summary: RunSummary, lineage: Mappin
         validation=_validation(layout),
         links={"Data Docs": "../data/validated/docs/index.html", "params.yaml": "../params.yaml"},
     )
+
+
+def _accuracy(extractor: Mapping[str, Any]) -> str:
+    accuracy, task = extractor["accuracy"], extractor["task"]
+    return f"none: its task was {task}" if accuracy is None else f"{accuracy:.3f} ({task})"
 
 
 def _validation(layout: Layout) -> list[Mapping[str, Any]]:

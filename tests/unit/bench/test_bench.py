@@ -72,10 +72,10 @@ def test_what_was_learnt_is_the_median_of_the_seeds(monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_is_trained_to_score_before_something_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    def trained(*arguments: object) -> None:
+    def trained(*arguments: object, **named: object) -> None:
         raise RuntimeError("a classifier was trained")
 
-    monkeypatch.setattr(ground, "train_classifier", trained)
+    monkeypatch.setattr(ground, "fit_classifier", trained)
     digits = ground.digits_ground()
     assert digits.images_u8.shape[1:] == (1, 28, 28)
     with pytest.raises(RuntimeError, match="a classifier was trained"):

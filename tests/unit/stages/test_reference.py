@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_onnx import mean_colour
 
 from ganops.config import Config, parse
 from ganops.data.prepared import write_dataset
 from ganops.data.split import Split
-from ganops.errors import ConfigError, ExtractorError, TooFewImages, UserError
+from ganops.errors import ConfigError, DamagedFile, ExtractorError, TooFewImages, UserError
 from ganops.evaluation.extractors import load_extractor, training
 from ganops.evaluation.reference import select_reference, test_reference
-from ganops.files import sha256_file
+from ganops.files import sha256_bytes, sha256_file
 from ganops.layout import Layout
 from ganops.stages.reference import dimensions_for, reference
 
@@ -28,7 +30,7 @@ def _config(**settings: object) -> Config:
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Prepared images of two classes: dark and bright ones."""
-    monkeypatch.setattr(training, "MIN_STEPS", 30)
+    monkeypatch.setattr(training, "MIN_STEPS", 40)
     layout = Layout(tmp_path)
     random = np.random.default_rng(0)
     for name, count in COUNTS.items():
@@ -91,17 +93,78 @@ def test_select_can_be_read_where_test_is_not(layout: Layout) -> None:
         test_reference(layout.reference)
 
 
-def test_unlabelled_images_are_a_matter_of_configuration(layout: Layout) -> None:
+def test_with_labels_it_is_a_classifier_and_says_why(layout: Layout) -> None:
+    report = reference(layout, _config())
+    assert report.extractor == "classifier"
+    assert report.sentence.startswith(
+        f"classifier@{report.extractor_sha256[:8]}, since every image has one of 2 labels"
+    )
+    assert "held-out images right (2 classes); 9 features" in report.sentence
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (np.full(COUNTS["train"], -1), "since the images have no labels"),
+        (np.arange(COUNTS["train"]) % 3 - 1, "since 67 of 200 training images have no label"),
+        (np.zeros(COUNTS["train"], np.int64), "since all images have the label 'dark'"),
+    ],
+)
+def test_without_labels_it_learns_a_pretext_and_says_why(layout: Layout, labels: Any, why: str) -> None:
+    relabel(layout, "train", labels)
+    report = reference(layout, _config())
+    assert (report.extractor, report.why) == ("pretext", why)
+    assert "of held-out images right (finding an image again among 128)" in report.sentence
+    sample = select_reference(layout.reference)
+    assert sample.num_classes == 0 and not sample.classes.any()
+    assert sample.features.shape == (120, 9)
+    assert json.loads((layout.reference / "reference.json").read_text())["classes"] == []
+
+
+def test_a_classifier_that_is_asked_for_needs_labels(layout: Layout) -> None:
     relabel(layout, "train", np.full(COUNTS["train"], -1))
-    with pytest.raises(ConfigError, match=r"reference\.extractor.*subfolder for each class.*new workspace"):
-        reference(layout, _config())
+    with pytest.raises(ConfigError, match=r"reference\.extractor.*no labels.*pretext.*subfolder for each class"):
+        reference(layout, _config(extractor="classifier"))
+    assert not layout.reference.exists()
+    relabel(layout, "train", np.zeros(COUNTS["train"], np.int64))
+    with pytest.raises(ConfigError, match=r"two or more classes.*'dark'"):
+        reference(layout, _config(extractor="classifier"))
+
+
+def test_a_pretext_can_be_asked_for_in_spite_of_labels(layout: Layout) -> None:
+    report = reference(layout, _config(extractor="pretext"))
+    assert (report.extractor, report.why) == ("pretext", "as configured")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
+def test_a_custom_network_gets_a_projection_and_a_head_for_the_labels(layout: Layout) -> None:
+    content = mean_colour()
+    (layout.root / "own.onnx").write_bytes(content)
+    settings = {"onnx": "own.onnx", "sha256": sha256_bytes(content), "preprocessing": {"size": [8, 8]}}
+    report = reference(layout, _config(extractor="custom", custom=settings))
+    assert (report.extractor, report.dim, report.why) == ("custom", 3, "as configured")
+    assert report.accuracy is not None and report.accuracy > 0.9  # dark or bright: a mean tells
+    facts = json.loads((layout.reference / "reference.json").read_text())
+    assert facts["extractor"]["grey_repeated"] is True
+    sample = select_reference(layout.reference)
+    assert sample.num_classes == 2
+    assert sample.train_features.astype(np.float64).var(0, ddof=1).sum() == pytest.approx(100, rel=1e-3)
+    relabel(layout, "train", np.full(COUNTS["train"], -1))
+    assert reference(layout, _config(extractor="custom", custom=settings)).accuracy is None
+    assert select_reference(layout.reference).num_classes == 0
+
+
+def test_a_file_that_is_not_the_published_weights_is_refused(layout: Layout) -> None:
+    (layout.root / "weights.pth").write_bytes(b"something else")
+    with pytest.raises(DamagedFile, match=r"weights\.pth is not the published"):
+        reference(layout, _config(extractor="inception", inception={"weights": "weights.pth"}))
     assert not layout.reference.exists()
 
 
-def test_one_class_cannot_be_learnt(layout: Layout) -> None:
-    relabel(layout, "train", np.zeros(COUNTS["train"], np.int64))
-    with pytest.raises(ConfigError, match=r"two classes.*'dark'"):
-        reference(layout, _config())
+def test_a_custom_extractor_of_another_digest_is_refused(layout: Layout) -> None:
+    (layout.root / "own.onnx").write_bytes(b"changed")
+    with pytest.raises(DamagedFile, match=r"own\.onnx is not the custom extractor"):
+        reference(layout, _config(extractor="custom", custom={"onnx": "own.onnx", "sha256": "0" * 64}))
 
 
 def test_a_weak_judge_is_refused_and_nothing_written(layout: Layout) -> None:
@@ -113,10 +176,10 @@ def test_a_weak_judge_is_refused_and_nothing_written(layout: Layout) -> None:
 
 
 def test_too_few_held_out_images() -> None:
-    assert dimensions_for(10_000, 128) == 128
-    assert dimensions_for(85, 128) == 8
+    assert dimensions_for(10_000) == 1000
+    assert dimensions_for(85) == 8
     with pytest.raises(TooFewImages, match=r"79 images.*at least 80"):
-        dimensions_for(79, 128)
+        dimensions_for(79)
 
 
 def test_nothing_prepared(tmp_path: Path) -> None:

@@ -1,27 +1,43 @@
-"""The classifier whose feature layer generators are judged in, and the pinned projection behind it."""
+"""What looks at images: a backbone, a projection of its features, and a head where it knows no classes itself."""
 
 from __future__ import annotations
 
 import math
-from typing import final
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 _FIRST_WIDTH, _WIDEST = 24, 192
 _SMALLEST_SIDE = 4
+TOTAL_VARIANCE = 100.0
+
+
+class Backbone(nn.Module, ABC):
+    """images_u8 (N, C, H, W), uint8 or float of 0-255, to (features (N, width), logits (N, classes)), float32.
+
+    logits are of classes of its own, (N, 0) where it knows none.
+    """
+
+    width: int
+    images_at_once: ClassVar[int] = 512
+    """Enough to be fast, few enough for any machine's memory."""
+
+    @abstractmethod
+    def forward(self, images_u8: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
 @final
-class ClassifierNetwork(nn.Module):
-    """images float32 (N, C, H, W) in -1…1 to (features (N, width), logits (N, classes)).
+class ConvFeatures(nn.Module):
+    """images float32 (N, C, H, W) in -1…1 to features (N, width).
 
     Convolutions, each halving the picture, until its shorter side is 4 pixels; then one linear layer over
     all positions, so that the features know where things are. The features are its batch-normalised output
     before the rectifier: nearer to Gaussian, which is what a Fréchet distance assumes.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], width: int, classes: int) -> None:
+    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
         super().__init__()
         channels, height, wide = image_shape
         halvings = max(1, math.ceil(math.log2(min(height, wide) / _SMALLEST_SIDE)))
@@ -34,11 +50,47 @@ class ClassifierNetwork(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.embed = nn.Linear(channels * height * wide, width, bias=False)
         self.norm = nn.BatchNorm1d(width)
-        self.head = nn.Linear(width, classes)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.norm(self.embed(self.layers(images).flatten(1)))
-        return features, self.head(torch.relu(features))
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.embed(self.layers(images).flatten(1)))
+        return features
+
+
+@final
+class ClassifierNetwork(Backbone):
+    """The features of `ConvFeatures`, and logits of classes, divided by a temperature that calibrates them."""
+
+    temperature: Tensor
+
+    def __init__(self, image_shape: tuple[int, int, int], width: int, classes: int) -> None:
+        super().__init__()
+        self.width = width
+        self.trunk = ConvFeatures(image_shape, width)
+        self.head = nn.Linear(width, classes)
+        self.register_buffer("temperature", torch.ones(()))
+
+    def forward(self, images_u8: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.trunk(as_signed(images_u8))
+        return features, self.head(torch.relu(features)) / self.temperature
+
+
+@final
+class PretextNetwork(Backbone):
+    """The features of `ConvFeatures` alone: what they were learnt by is not needed afterwards."""
+
+    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.trunk = ConvFeatures(image_shape, width)
+
+    def forward(self, images_u8: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.trunk(as_signed(images_u8))
+        return features, features.new_zeros(len(features), 0)
+
+
+def as_signed(images_u8: Tensor) -> Tensor:
+    """images_u8 to float32 in -1…1."""
+    return images_u8.float().div(127.5).sub(1.0)
 
 
 @final
@@ -79,18 +131,52 @@ class Projection(nn.Module):
         return projection
 
 
-TOTAL_VARIANCE = 100.0
+@final
+class LinearHead(nn.Module):
+    """Features (N, width) to logits (N, classes): for a backbone that does not know the data's classes."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.linear(features)
+        return logits
+
+
+class Seen(NamedTuple):
+    """features (N, d), projected; logits (N, classes) of the data's classes; own (N, k): the backbone's own logits."""
+
+    features: Tensor
+    logits: Tensor
+    own: Tensor
 
 
 @final
 class ExtractorNetwork(nn.Module):
-    """images float32 (N, C, H, W) in -1…1 to (projected features (N, d), logits (N, classes))."""
+    """images_u8 (N, C, H, W) to `Seen`, float32. Without a projection the features are the backbone's.
 
-    def __init__(self, classifier: ClassifierNetwork, projection: Projection) -> None:
+    Without a head the data's classes are the backbone's own where `knows_classes`, and else there are none.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        projection: Projection | None = None,
+        head: LinearHead | None = None,
+    ) -> None:
         super().__init__()
-        self.classifier = classifier
-        self.projection = projection
+        self.backbone, self.projection, self.head = backbone, projection, head
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features, logits = self.classifier(images)
-        return self.projection(features), logits
+    @property
+    def dim(self) -> int:
+        """d, of the features that come out."""
+        return self.backbone.width if self.projection is None else self.projection.matrix.shape[1]
+
+    def forward(self, images_u8: Tensor) -> Seen:
+        features, own = self.backbone(images_u8)
+        if self.head is not None:
+            logits = self.head(features)
+        else:
+            logits = own if isinstance(self.backbone, ClassifierNetwork) else own[:, :0]
+        return Seen(features if self.projection is None else self.projection(features), logits, own)

@@ -1,12 +1,15 @@
-"""The extractor `classifier`: trained on the train split's labels, then pinned.
+"""How the extractors that learn are trained: what classifier and pretext have in common.
 
-The same images, labels and configuration give the same bytes, on one kind of machine.
+The same images and configuration give the same bytes, on one kind of machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,81 +18,139 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganops.config import ReferenceConfig
-from ganops.evaluation.extractors.extractor import to_float
-from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
 from ganops.evaluation.threads import one_thread
-from ganops.progress import Progress, silent
+from ganops.progress import Progress
 
 MIN_STEPS = 500
 """Small data is shown more often than `epochs`."""
-PEAK_RATE, WEIGHT_DECAY, SMOOTHING = 3e-3, 1e-2, 0.05
+PEAK_RATE, WEIGHT_DECAY = 4e-3, 1e-2
+HELD_OUT_SHARE, HELD_OUT_MOST, HELD_OUT_LEAST = 0.1, 2000, 2
+ROUNDS, PATIENCE = 10, 3
+"""The held-out loss is looked at so many times, and training ends when it has not fallen so often in a row."""
+
+Images = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.int64]
 
 
-def train_classifier(
-    images_u8: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    num_classes: int,
-    config: ReferenceConfig,
-    progress: Progress = silent,
-) -> ClassifierNetwork:
-    """A classifier of images_u8 (N, C, H, W) by labels (N,) in 0…num_classes - 1, in evaluation mode.
+def divided(images_u8: Images) -> tuple[Rows, Rows]:
+    """(rows to learn from, rows held out), each ascending: those of the least sha256 are held out.
 
-    AdamW with a one-cycle rate (Smith & Topin 2019) and label smoothing; each batch is shifted by up to a
-    sixteenth of its size, so that features do not hang on single pixels.
+    Equal images fall on one side, and what is held out does not depend on the order of the images.
     """
-    channels, height, width = images_u8.shape[1:]
-    count, batch_size = len(images_u8), min(config.batch_size, len(images_u8))
-    steps = max(config.epochs * (count // batch_size), MIN_STEPS)
-    targets = torch.from_numpy(np.array(labels))
-    with _seeded(config.seed):
-        network = ClassifierNetwork((channels, height, width), config.features, num_classes).train()
-        optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, weight_decay=WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.2)
-        for step, (rows, shift) in enumerate(_batches(count, batch_size, steps, max(height, width) // 16, config.seed)):
-            images = _shifted(to_float(images_u8[rows]), shift)
-            _, logits = network(images)
-            loss = F.cross_entropy(logits, targets[torch.from_numpy(rows)], label_smoothing=SMOOTHING)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            progress(step + 1, steps, "training the extractor")
-        network.eval().requires_grad_(False)
-    return network
+    count = len(images_u8)
+    held_out = max(min(round(HELD_OUT_SHARE * count), HELD_OUT_MOST), HELD_OUT_LEAST)
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in images_u8]
+    order = sorted(range(count), key=digests.__getitem__)
+    return np.sort(np.array(order[held_out:], np.int64)), np.sort(np.array(order[:held_out], np.int64))
 
 
-def project(network: ClassifierNetwork, images_u8: npt.NDArray[np.uint8], dimensions: int) -> ExtractorNetwork:
-    """The classifier with a projection to `dimensions`, fitted to these images' features."""
-    with one_thread(), torch.inference_mode():
-        features = torch.cat([network(to_float(images_u8[i : i + 512]))[0] for i in range(0, len(images_u8), 512)])
-    return ExtractorNetwork(network, Projection.fit(features, dimensions)).eval()
+def length(count: int, settings: ReferenceConfig) -> tuple[int, int]:
+    """(images a step, steps) of a training on `count` images."""
+    batch_size = min(settings.batch_size, count)
+    return batch_size, max(settings.epochs * (count // batch_size), MIN_STEPS)
+
+
+def batches(rows: Rows, batch_size: int, seed: int) -> Iterator[Rows]:
+    """Rows, ascending, of each batch, without end; every epoch is a new shuffle."""
+    random = np.random.Generator(np.random.Philox(key=[seed, 1]))
+    while True:
+        order = random.permutation(rows)
+        for start in range(0, len(rows) - batch_size + 1, batch_size):
+            yield np.sort(order[start : start + batch_size])
+
+
+def fit(
+    network: nn.Module,
+    loss: Callable[[Rows], Tensor],
+    held_out_loss: Callable[[], float],
+    shown: Iterator[Rows],
+    steps: int,
+    progress: Progress,
+) -> None:
+    """Train in place, to the weights of the least held-out loss.
+
+    AdamW with a one-cycle rate (Smith & Topin 2019). loss: of the images in these rows, of a training network;
+    held_out_loss: of the network in evaluation mode.
+    """
+    network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.2)
+    best = _Best(network)
+    every = max(1, steps // ROUNDS)
+    for step, rows in enumerate(itertools.islice(shown, steps), start=1):
+        value = loss(rows)
+        optimiser.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        progress(step, steps, "training the extractor")
+        if step % every == 0 or step == steps:
+            network.eval()
+            with torch.inference_mode():
+                best.offer(held_out_loss())
+            network.train()
+            if best.rounds_since >= PATIENCE:
+                break
+    best.restore()
+    network.to(memory_format=torch.contiguous_format).eval().requires_grad_(False)  # type: ignore[call-overload]
+
+
+@final
+class _Best:
+    """The weights of the least loss so far."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network, self._loss, self.rounds_since = network, float("inf"), 0
+        self._state = self._copied()
+
+    def offer(self, loss: float) -> None:
+        self.rounds_since += 1
+        if loss < self._loss:
+            self._loss, self._state, self.rounds_since = loss, self._copied(), 0
+
+    def restore(self) -> None:
+        self._network.load_state_dict(self._state)
+
+    def _copied(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Torch's random numbers from `seed` in one thread; afterwards its state is as before."""
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
-def _batches(
-    count: int, batch_size: int, steps: int, reach: int, seed: int
-) -> Iterator[tuple[npt.NDArray[np.int64], tuple[int, int]]]:
-    """(sorted rows, shift of the batch) for each step; every epoch is a new shuffle."""
-    random = np.random.Generator(np.random.Philox(key=[seed, 1]))
-    order, position = random.permutation(count), 0
-    for _ in range(steps):
-        if position + batch_size > count:
-            order, position = random.permutation(count), 0
-        down, right = random.integers(-max(reach, 1), max(reach, 1), size=2, endpoint=True)
-        yield np.sort(order[position : position + batch_size]), (int(down), int(right))
-        position += batch_size
+def as_tensor(images_u8: Images) -> Tensor:
+    """A copy, float32 of 0-255, in channels_last, which trains faster."""
+    return torch.from_numpy(np.array(images_u8)).float().contiguous(memory_format=torch.channels_last)
 
 
-def _shifted(images: Tensor, shift: tuple[int, int]) -> Tensor:
-    """Moved by whole pixels, the edge repeated."""
-    down, right = shift
-    padded = nn.functional.pad(images, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)), mode="replicate")
-    top, left = max(-down, 0), max(-right, 0)
-    return padded[..., top : top + images.shape[2], left : left + images.shape[3]]
+def shifted(images: Tensor, reach: int) -> Tensor:
+    """Each image (N, C, H, W) moved by up to `reach` whole pixels either way, the edge repeated."""
+    count, channels, height, width = images.shape
+    padded = F.pad(images, (reach, reach, reach, reach), mode="replicate")
+    down, right = torch.randint(0, 2 * reach + 1, (2, count, 1))
+    image = torch.arange(count).view(-1, 1, 1)
+    rows, columns = (down + torch.arange(height)).unsqueeze(2), (right + torch.arange(width)).unsqueeze(1)
+    # the indexed dimensions come out beside each other: NHWC, which is channels_last
+    moved: Tensor = padded.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)
+    assert moved.shape == (count, channels, height, width)
+    return moved
+
+
+def erased(images: Tensor, share: float) -> Tensor:
+    """Half of the images (N, C, H, W) with a square of `share` of their shorter side turned to their mean.
+
+    As cutout (DeVries & Taylor 2017), so that features do not hang on one place.
+    """
+    count, _, height, width = images.shape
+    half = share * min(height, width) / 2
+    top, left = torch.rand(count, 1) * height, torch.rand(count, 1) * width
+    inside_rows = (torch.arange(height) + 0.5 - top).abs() <= half
+    inside_columns = (torch.arange(width) + 0.5 - left).abs() <= half
+    chosen = (torch.rand(count) < 0.5).view(-1, 1, 1)
+    mask = (inside_rows.unsqueeze(2) & inside_columns.unsqueeze(1) & chosen).unsqueeze(1)
+    return torch.where(mask, images.mean((2, 3), keepdim=True), images)

@@ -1,0 +1,120 @@
+"""The extractor `pretext`: the classifier's network, trained on images without labels.
+
+Its task is to know an image again: of a batch's images, each seen twice under chance shifts, croppings and erasures,
+it has to find the two views of one (instance discrimination: Dosovitskiy et al. 2014; the loss is that of Chen et al.
+2020, eq. 1). Predicting rotations, the usual task, teaches nothing about textures, which look alike at any angle;
+docs/evaluation-extractors.md has the comparison. No view is blurred, made noisy or recoloured: the features would
+learn to overlook what a generator does wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganops.config import ReferenceConfig
+from ganops.evaluation.extractors.network import PretextNetwork
+from ganops.evaluation.extractors.training import (
+    Images,
+    Rows,
+    as_tensor,
+    batches,
+    divided,
+    erased,
+    fit,
+    length,
+    seeded,
+    shifted,
+)
+from ganops.progress import Progress, silent
+
+ERASED_SHARE = 0.5
+SHARPNESS = 0.2
+"""τ of the loss: the smaller, the more only the most similar images count."""
+DECORRELATION = 0.1
+_EMBEDDED = 64
+AMONG = 128
+"""Held-out images are to be found among so many."""
+
+
+def train_pretext(
+    images_u8: Images, settings: ReferenceConfig, progress: Progress = silent
+) -> tuple[PretextNetwork, float]:
+    """A network of images_u8 (N, C, H, W) in evaluation mode, and its held-out accuracy: the share of images that are
+    found again among `AMONG`."""
+    channels, height, width = images_u8.shape[1:]
+    learnt, held_out = divided(images_u8)
+    batch_size, steps = length(len(learnt), settings)
+    with seeded(settings.seed):
+        network = PretextNetwork((channels, height, width), settings.features)
+        embed = nn.Sequential(nn.ReLU(), nn.Linear(settings.features, _EMBEDDED))
+        both = nn.ModuleList([network, embed])
+
+        def seen(rows: Rows) -> tuple[Tensor, Tensor]:
+            """Features (2n, width) of all first views, then of all second ones; and their unit vectors."""
+            images = as_tensor(images_u8[rows])
+            features, _ = network(torch.cat([view(images), view(images)]))
+            return features, F.normalize(embed(features))
+
+        def loss(rows: Rows) -> Tensor:
+            features, vectors = seen(rows)
+            return instance_loss(vectors) + DECORRELATION * redundancy(features)
+
+        groups = [held_out[start : start + AMONG] for start in range(0, len(held_out), AMONG)]
+        groups = [rows for rows in groups if len(rows) > 1] or [held_out]
+
+        def held_out_loss() -> float:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(settings.seed)  # the same views each time
+                return float(np.mean([instance_loss(seen(rows)[1]).item() for rows in groups]))
+
+        fit(
+            both,
+            loss,
+            held_out_loss,
+            batches(learnt, batch_size, settings.seed),
+            steps,
+            progress,
+        )
+        with torch.inference_mode():
+            found = [recognised(seen(rows)[1]) for rows in groups]
+    return network, float(torch.cat(found).double().mean())
+
+
+def view(images: Tensor) -> Tensor:
+    """images (N, C, H, W) as they may be seen: moved by up to an eighth, half of them with a square erased."""
+    reach = max(1, max(images.shape[2:]) // 8)
+    return erased(shifted(images, reach), ERASED_SHARE)
+
+
+def instance_loss(embedded: Tensor) -> Tensor:
+    """Mean cross entropy of finding, for each of the unit vectors (2n, k), the other view of its image."""
+    return F.cross_entropy(_similarities(embedded) / SHARPNESS, _partners(embedded))
+
+
+def redundancy(features: Tensor) -> Tensor:
+    """Sum of the squared correlations between different features (n, width), per feature (Bardes et al. 2022, eq. 4).
+
+    Without it, a few directions would hold nearly all variance, and a Fréchet distance would look at nothing else.
+    """
+    centred = features - features.mean(0)
+    unit = centred / centred.square().sum(0).sqrt().clamp(min=1e-6)
+    correlations = unit.T @ unit
+    return (correlations.square().sum() - correlations.diagonal().square().sum()) / features.shape[1]
+
+
+def recognised(embedded: Tensor) -> Tensor:
+    """bool (2n,): whether the most similar vector is the other view of the same image."""
+    return _similarities(embedded).argmax(1) == _partners(embedded)
+
+
+def _similarities(embedded: Tensor) -> Tensor:
+    """Cosines (2n, 2n), of a vector with itself -inf."""
+    return (embedded @ embedded.T).fill_diagonal_(-torch.inf)
+
+
+def _partners(embedded: Tensor) -> Tensor:
+    count = len(embedded) // 2
+    return torch.arange(2 * count).roll(count)
