@@ -8,12 +8,14 @@ names of the published weights.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Literal, final, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganops.evaluation.extractors.network import Backbone
 
@@ -66,6 +68,15 @@ class InceptionNetwork(Backbone):
         self.Mixed_7c = _BlockE(2048, by_maximum=True)
         self.fc = nn.Linear(2048, CLASSES)
 
+    def for_inference(self, dtype: torch.dtype = torch.float32) -> InceptionNetwork:
+        """The same function with batch norm folded into the convolutions, which compute in `dtype`, channels last."""
+        quick = copy.deepcopy(self)
+        for module in quick.modules():
+            if isinstance(module, _Conv):
+                module.fold()
+                module.conv.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return quick
+
     def forward(self, images_u8: Tensor) -> tuple[Tensor, Tensor]:
         found = self.taps(images_u8, self.tap)
         return found[self.tap], found.get("logits_unbiased", images_u8.new_zeros(len(images_u8), 0, dtype=torch.float))
@@ -74,21 +85,22 @@ class InceptionNetwork(Backbone):
         """All features up to `last`, float32 (N, width) each; from 2048 on, all of them."""
         found: dict[Tap, Tensor] = {}
         x = tf1_resize(images_u8.float().expand(-1, 3, -1, -1), SIDE).sub(128).div(128)
+        x = x.to(self.Conv2d_1a_3x3.conv.weight.dtype)
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = F.max_pool2d(x, 3, stride=2)
-        found["64"] = x.mean((2, 3))
+        found["64"] = _averaged(x)
         if last == "64":
             return found
         x = F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)), 3, stride=2)
-        found["192"] = x.mean((2, 3))
+        found["192"] = _averaged(x)
         if last == "192":
             return found
         x = self.Mixed_6a(self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x))))
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(x))))
-        found["768"] = x.mean((2, 3))
+        found["768"] = _averaged(x)
         if last == "768":
             return found
-        found["2048"] = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x))).mean((2, 3))
+        found["2048"] = _averaged(self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x))))
         found["logits_unbiased"] = found["2048"] @ self.fc.weight.T
         found["logits"] = found["logits_unbiased"] + self.fc.bias
         return found
@@ -100,16 +112,20 @@ def tf1_resize(images: Tensor, side: int) -> Tensor:
     Pixel i of the result is read at i·H/side: corners are not aligned and there are no half-pixel centres, so that
     the picture moves a little to the lower right.
     """
-    for dimension in (2, 3):
-        size = images.shape[dimension]
-        if size == side:
-            continue
-        position = torch.arange(side, device=images.device, dtype=torch.float32) * (size / side)
-        low = position.long().clamp(max=size - 1)
-        shape = [1, 1, -1, 1] if dimension == 2 else [1, 1, 1, -1]
-        here, beyond = (images.index_select(dimension, row) for row in (low, (low + 1).clamp(max=size - 1)))
-        images = torch.lerp(here, beyond, (position - low).view(shape).expand_as(here))
-    return images
+    if images.shape[2:] == (side, side):
+        return images
+    rows, columns = (_weights(size, side, images.device) for size in images.shape[2:])
+    return rows @ (images @ columns.T)
+
+
+def _weights(size: int, side: int, device: torch.device) -> Tensor:
+    """float32 (side, size): how much of each pixel is in each pixel of the result. A product with it takes a fifth of
+    the time of picking and mixing neighbours."""
+    position = torch.arange(side, device=device, dtype=torch.float32) * (size / side)
+    low = position.long().clamp(max=size - 1)
+    beyond = (position - low)[:, None]
+    here = torch.eye(size, device=device)
+    return here[low] * (1 - beyond) + here[(low + 1).clamp(max=size - 1)] * beyond
 
 
 @final
@@ -119,11 +135,20 @@ class _Conv(nn.Module):
     def __init__(self, channels: int, out: int, size: _Size, stride: int = 1, padding: _Size = 0) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, out, size, stride=stride, padding=padding, bias=False)
-        self.bn = nn.BatchNorm2d(out, eps=0.001)
+        self.bn: nn.Module = nn.BatchNorm2d(out, eps=0.001)
+
+    def fold(self) -> None:
+        """Let the convolution do what batch norm does with what it has learnt."""
+        assert isinstance(self.bn, nn.BatchNorm2d)
+        self.conv, self.bn = fuse_conv_bn_eval(self.conv, self.bn), nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = F.relu(self.bn(self.conv(x)))
-        return result
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+def _averaged(x: Tensor) -> Tensor:
+    """Over all positions, in float32 whatever the network computes in."""
+    return x.float().mean((2, 3))
 
 
 def _mean_around(x: Tensor) -> Tensor:

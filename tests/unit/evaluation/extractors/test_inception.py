@@ -70,10 +70,12 @@ def test_the_published_parameters_have_these_names(state: dict[str, Tensor]) -> 
     assert state["Mixed_7c.branch3x3dbl_3b.conv.weight"].shape == (384, 384, 3, 1)
 
 
+@pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("size", list(GOLDEN))
-def test_every_tap_is_what_torch_fidelity_computes(state: dict[str, Tensor], size: str) -> None:
+def test_every_tap_is_what_torch_fidelity_computes(state: dict[str, Tensor], size: str, quick: bool) -> None:
+    network = network_of(state, "logits")
     with torch.inference_mode():
-        found = network_of(state, "logits").taps(images(*(int(side) for side in size.split("x"))))
+        found = (network.for_inference() if quick else network).taps(images(*(int(side) for side in size.split("x"))))
     assert tuple(found) == TAPS == tuple(GOLDEN[size])
     for tap, expected in GOLDEN[size].items():
         features = found[tap].double().numpy()  # type: ignore[index]
@@ -108,6 +110,36 @@ def test_grey_is_repeated_and_batches_do_not_matter(state: dict[str, Tensor]) ->
     single = extractor.features(grey, 1)
     assert np.abs(single - whole.features).max() <= 1e-6 * np.abs(whole.features).max()
     assert whole.imagenet is None and whole.probabilities.shape == (3, 0)
+
+
+def test_it_looks_by_a_faster_copy_and_keeps_the_numbers_of_its_digest(state: dict[str, Tensor]) -> None:
+    extractor, looked_at = unverified(state, "64"), images(6, 3, 20, 24)
+    before = {name: value.clone() for name, value in extractor.network.state_dict().items()}
+    with torch.inference_mode():
+        expected = extractor.network(looked_at).features.numpy()
+    np.testing.assert_allclose(extractor.features(looked_at), expected, rtol=1e-4, atol=1e-6)
+    after = extractor.network.state_dict()
+    assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision_the_features_are_nearly_the_same(state: dict[str, Tensor], dtype: torch.dtype) -> None:
+    network, looked_at = network_of(state, "64"), images(2, 3, 20, 24)
+    with torch.inference_mode():
+        (expected, _), (found, _) = network(looked_at), network.for_inference(dtype)(looked_at)
+    assert found.dtype == torch.float32
+    off = ((found - expected).norm() / expected.norm()).item()
+    assert 0 < off < 0.02
+
+
+def test_the_numbers_do_not_depend_on_the_threads(state: dict[str, Tensor]) -> None:
+    extractor, looked_at = unverified(state, "64"), images(5, 3, 20, 24)
+    alone = extractor.features(looked_at, 2)
+    torch.set_num_threads(3)
+    try:
+        assert np.array_equal(extractor.features(looked_at, 2), alone)
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_its_own_classes_come_with_the_features(state: dict[str, Tensor]) -> None:
