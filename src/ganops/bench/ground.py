@@ -22,8 +22,7 @@ from ganops.errors import WorkspaceError
 from ganops.evaluation.extractors import load_extractor, train_classifier
 from ganops.evaluation.extractors.extractor import to_float
 from ganops.evaluation.extractors.training import project
-from ganops.evaluation.feature_stats import FeatureStats
-from ganops.evaluation.frechet import frechet_distance
+from ganops.evaluation.frechet import FeatureStats, frechet_distance
 from ganops.evaluation.sample import Features, generated_stats
 from ganops.models import Generator
 from ganops.progress import Progress, silent
