@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganops.errors import ExtractorError
 from ganops.evaluation.estimate import F64, Estimate
-from ganops.evaluation.feature_stats import Features, checked
+from ganops.evaluation.feature_stats import Features, checked, checked_reference
 from ganops.evaluation.frechet import frechet_distance_of, root_and_whitening, unit_factor
 
 _NULL_ROOT = 1e-6  # of the largest: the root of what `root_and_whitening` drops
@@ -48,6 +48,7 @@ def frechet_estimates(generated: Features, reference: Features) -> FrechetEstima
     """
     if min(len(generated), len(reference)) < 4:
         raise ExtractorError("A Fréchet distance with an interval needs at least four images on either side.")
+    checked_reference(reference)
     x, y = np.asarray(generated), np.asarray(reference)
     whole = frechet_distance_of(x, y)
     order = np.random.Generator(np.random.Philox(key=0)).permutation(len(y))

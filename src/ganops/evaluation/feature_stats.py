@@ -112,6 +112,17 @@ def checked(features: Features) -> Tensor:
     return _double(np.array(features, dtype=np.float64))
 
 
+def checked_reference(features: Features) -> Tensor:
+    """As `checked`, of what others are measured against: an `ExtractorError` too where all images look the same."""
+    x = checked(features)
+    if not bool((x != x[0]).any()):
+        raise ExtractorError(
+            f"All {len(x)} reference images have the same features: the images are all alike, or the extractor sees "
+            "no difference between any two. Nothing can be measured against them; check the images and the extractor."
+        )
+    return x
+
+
 def same_width(ours: int, theirs: int) -> None:
     """Raises IncomparableReports where two sets of features have different widths."""
     if ours != theirs:

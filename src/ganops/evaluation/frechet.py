@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ganops.errors import ExtractorError
-from ganops.evaluation.feature_stats import Features, FeatureStats, checked, same_width
+from ganops.evaluation.feature_stats import Features, checked, same_width
+from ganops.evaluation.feature_stats import FeatureStats as FeatureStats
 
 _NULL_DIRECTION = 1e-12  # of the largest eigenvalue: below, a direction holds rounding errors and no data
 

@@ -14,7 +14,6 @@ from ganops.config import Config, ReferenceConfig
 from ganops.data.prepared import PreparedDataset, PreparedSplit, load
 from ganops.data.split import SPLITS, Split
 from ganops.errors import ConfigError, ExtractorError, TooFewImages
-from ganops.evaluation.distances import subset_rows
 from ganops.evaluation.extractors import (
     Extractor,
     accuracy_of,
@@ -27,7 +26,8 @@ from ganops.evaluation.extractors import (
 )
 from ganops.evaluation.extractors.card import Kind
 from ganops.evaluation.frechet import frechet_distance_of
-from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, TRAIN_LIMIT, reference_hash
+from ganops.evaluation.pixels import pixel_features
+from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, reference_hash, train_rows
 from ganops.evaluation.threads import one_thread
 from ganops.files import replace_directory, write_json
 from ganops.layout import Layout
@@ -36,7 +36,6 @@ from ganops.progress import Progress, silent
 IMAGES_PER_DIMENSION = 10
 """A covariance of d dimensions asks for at least that many held-out images for each."""
 MIN_DIMENSIONS = 8
-_TRAIN_STREAM = 0
 
 
 @final
@@ -83,7 +82,7 @@ def reference(layout: Layout, config: Config, progress: Progress = silent) -> Re
     dataset = load(layout.prepared)
     kind, why = chosen_kind(config.reference, dataset)
     carried = dimensions_for(min(dataset.counts["select"], dataset.counts["test"]))
-    rows = subset_rows(dataset.counts["train"], TRAIN_LIMIT, _TRAIN_STREAM)
+    rows = train_rows(dataset.counts["train"])
     made = _made(kind, layout.root, dataset, config.reference, carried, progress)
     with replace_directory(layout.reference) as folder:
         extractor = save_extractor(folder / "extractor", made.network, made.card)
@@ -230,6 +229,7 @@ def _write_splits(
         np.save(folder / name / "features.npy", observed.features, allow_pickle=False)
         np.save(folder / name / "classes.npy", observed.classes, allow_pickle=False)
         np.save(folder / name / "ids.npy", ids, allow_pickle=False)
+        np.save(folder / name / "pixels.npy", pixel_features(images_u8), allow_pickle=False)
         facts[name] = {
             "hash": reference_hash(extractor.sha256, split.sha256),
             "images_sha256": split.sha256,

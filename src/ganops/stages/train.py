@@ -18,8 +18,7 @@ from torch import Tensor
 from ganops.config import Config
 from ganops.errors import RankLost, WorkspaceError
 from ganops.evaluation.extractors import load_extractor
-from ganops.evaluation.feature_stats import FeatureStats
-from ganops.evaluation.frechet import frechet_distance
+from ganops.evaluation.frechet import FeatureStats, frechet_distance
 from ganops.evaluation.reference import select_features
 from ganops.evaluation.sample import generated_stats
 from ganops.files import write_bytes, write_json
