@@ -36,7 +36,7 @@ from ganops.evaluation.threads import one_thread
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 DIMENSIONS, COUNT = 64, 4000
-SETTINGS = ReferenceConfig(epochs=6)
+SETTINGS = ReferenceConfig()
 
 
 @final

@@ -245,13 +245,14 @@ def test_too_few_images_stop_the_flow_with_the_rule_and_the_count(new_workspace:
     assert new_workspace.json("status")["versions"] == []
 
 
-def test_unlabelled_images_say_what_to_configure(new_workspace: Shell, tmp_path: Path) -> None:
+def test_a_classifier_of_unlabelled_images_says_what_to_configure(new_workspace: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "flat"
     folder.mkdir()
     rng = np.random.default_rng(0)
     for number in range(900):
         Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / f"{number}.png")
     new_workspace("data", "add", str(folder))
+    workspace.edit_params(Layout(new_workspace.folder), {"reference.extractor": "classifier"})
     assert "reference.extractor" in refused(new_workspace, "run", code=2)
 
 

@@ -36,6 +36,8 @@ from ganops.progress import Progress, silent
 IMAGES_PER_DIMENSION = 10
 """A covariance of d dimensions asks for at least that many held-out images for each."""
 MIN_DIMENSIONS = 8
+LEAST_RECOGNISED = 0.1
+"""A pretext extractor that knows fewer images again has learnt nothing; by chance it would be 1 in 255."""
 
 
 @final
@@ -169,6 +171,7 @@ def _made(
             _check_strength(made, settings)
         case "pretext":
             made = fit_pretext(train.images_u8, settings, seed, progress, dimensions=width)
+            _check_strength(made, settings)
         case "inception":
             given = settings.inception
             plain = inception(root / given.weights if given.weights is not None else None, given.tap, progress)
@@ -203,13 +206,20 @@ def _judged(extractor: Extractor, select: PreparedSplit) -> Extractor:
 
 
 def _check_strength(extractor: Extractor, settings: ReferenceConfig) -> None:
-    accuracy = extractor.card.accuracy or 0.0
-    if accuracy < settings.min_accuracy:
+    card = extractor.card
+    accuracy = card.accuracy or 0.0
+    if card.kind == "classifier" and accuracy < settings.min_accuracy:
         raise ExtractorError(
             f"The classifier that generators would be judged by gets {accuracy:.1%} of the held-out images right, "
             f"under the {settings.min_accuracy:.1%} of reference.min_accuracy in params.yaml. Check the labels, raise "
             f"reference.epochs (now {settings.epochs}) or add images; lower reference.min_accuracy only if the classes "
             "really are that hard to tell apart, or set reference.extractor: pretext, which does not look at labels."
+        )
+    if card.kind == "pretext" and accuracy < LEAST_RECOGNISED:
+        raise ExtractorError(
+            f"The pretext extractor that generators would be judged by learnt too little: its task is {card.task}, and "
+            f"it gets {accuracy:.1%} of the held-out images right, under {LEAST_RECOGNISED:.0%}. Add images, raise "
+            f"reference.epochs (now {settings.epochs}), or choose another reference.extractor in params.yaml."
         )
 
 

@@ -131,6 +131,18 @@ def test_a_classifier_that_is_asked_for_needs_labels(layout: Layout) -> None:
         reference(layout, _config(extractor="classifier"))
 
 
+def test_images_that_are_all_alike_teach_nothing(layout: Layout) -> None:
+    path = layout.prepared / "train" / "images.npy"
+    np.save(
+        path,
+        np.full((COUNTS["train"], 1, 8, 8), 90, np.uint8)
+        + np.arange(2, dtype=np.uint8).repeat(100)[:, None, None, None],
+    )
+    describe(layout)
+    with pytest.raises(ExtractorError, match=r"pretext extractor.*learnt too little.*reference\.epochs"):
+        reference(layout, _config(extractor="pretext"))
+
+
 def test_a_pretext_can_be_asked_for_in_spite_of_labels(layout: Layout) -> None:
     report = reference(layout, _config(extractor="pretext"))
     assert (report.extractor, report.why) == ("pretext", "as configured")

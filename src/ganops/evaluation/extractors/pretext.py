@@ -1,13 +1,15 @@
 """The extractor `pretext`: the classifier's network, trained on images without labels.
 
-Its task is to know an image again: of a batch's images, each seen twice under chance shifts, croppings and erasures,
-it has to find the two views of one (instance discrimination: Dosovitskiy et al. 2014; the loss is that of Chen et al.
-2020, eq. 1). Predicting rotations, the usual task, teaches nothing about textures, which look alike at any angle;
-docs/evaluation-extractors.md has the comparison. No view is blurred, made noisy or recoloured: the features would
-learn to overlook what a generator does wrong.
+Its task is to know an image again: of a batch's images, each seen twice under chance shifts and erasures, it has to
+find the two views of one (instance discrimination: Dosovitskiy et al. 2014; the loss is that of Chen et al. 2020,
+eq. 1). Predicting rotations, the usual task, teaches nothing about textures, which look alike at any angle;
+docs/extractors.md has the comparison. No view is blurred, made noisy or recoloured: the features would learn to
+overlook what a generator does wrong.
 """
 
 from __future__ import annotations
+
+from typing import final
 
 import numpy as np
 import torch
@@ -34,53 +36,55 @@ ERASED_SHARE = 0.5
 SHARPNESS = 0.2
 """τ of the loss: the smaller, the more only the most similar images count."""
 DECORRELATION = 0.1
-_EMBEDDED = 64
+"""Weight of the features' redundancy in the loss."""
 AMONG = 128
 """Held-out images are to be found among so many."""
+_EMBEDDED = 64
 
 
 def train_pretext(
     images_u8: Images, settings: ReferenceConfig, progress: Progress = silent
 ) -> tuple[PretextNetwork, float]:
-    """A network of images_u8 (N, C, H, W) in evaluation mode, and its held-out accuracy: the share of images that are
-    found again among `AMONG`."""
-    channels, height, width = images_u8.shape[1:]
-    learnt, held_out = divided(images_u8)
-    batch_size, steps = length(len(learnt), settings)
-    with seeded(settings.seed):
-        network = PretextNetwork((channels, height, width), settings.features)
-        embed = nn.Sequential(nn.ReLU(), nn.Linear(settings.features, _EMBEDDED))
-        both = nn.ModuleList([network, embed])
+    """A network of images_u8 (N, C, H, W) in evaluation mode, and its held-out accuracy.
 
-        def seen(rows: Rows) -> tuple[Tensor, Tensor]:
-            """Features (2n, width) of all first views, then of all second ones; and their unit vectors."""
-            images = as_tensor(images_u8[rows])
-            features, _ = network(torch.cat([view(images), view(images)]))
-            return features, F.normalize(embed(features))
+    That is the share of images of which one view is found by the other, among both views of `AMONG` images.
+    """
+    learnt, held_out = divided(images_u8)
+    batch_size, steps = length(len(learnt), settings, views=2)
+    groups = [held_out[start : start + AMONG] for start in range(0, len(held_out), AMONG)]
+    groups = [rows for rows in groups if len(rows) > 1]
+    with seeded(settings.seed):
+        task = _Recognition(PretextNetwork(_shape(images_u8), settings.features))
 
         def loss(rows: Rows) -> Tensor:
-            features, vectors = seen(rows)
-            return instance_loss(vectors) + DECORRELATION * redundancy(features)
-
-        groups = [held_out[start : start + AMONG] for start in range(0, len(held_out), AMONG)]
-        groups = [rows for rows in groups if len(rows) > 1] or [held_out]
+            features, embedded = task(as_tensor(images_u8[rows]))
+            return instance_loss(embedded) + DECORRELATION * redundancy(features)
 
         def held_out_loss() -> float:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(settings.seed)  # the same views each time
-                return float(np.mean([instance_loss(seen(rows)[1]).item() for rows in groups]))
+            with seeded(settings.seed):  # the same views each time
+                return float(np.mean([loss(rows).item() for rows in groups]))
 
-        fit(
-            both,
-            loss,
-            held_out_loss,
-            batches(learnt, batch_size, settings.seed),
-            steps,
-            progress,
-        )
+        fit(task, loss, held_out_loss, batches(learnt, batch_size, settings.seed), steps, progress)
         with torch.inference_mode():
-            found = [recognised(seen(rows)[1]) for rows in groups]
-    return network, float(torch.cat(found).double().mean())
+            found = [recognised(task(as_tensor(images_u8[rows]))[1]) for rows in groups]
+    return task.network, float(torch.cat(found).double().mean())
+
+
+@final
+class _Recognition(nn.Module):
+    """images (n, C, H, W) to (features (2n, width), unit vectors (2n, k)): of one view of each, then of another.
+
+    The loss is taken after one more layer, so that the features themselves may keep what it does not ask for.
+    """
+
+    def __init__(self, network: PretextNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.embed = nn.Sequential(nn.ReLU(), nn.Linear(network.width, _EMBEDDED))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features, _ = self.network(torch.cat([view(images), view(images)]))
+        return features, F.normalize(self.embed(features))
 
 
 def view(images: Tensor) -> Tensor:
@@ -108,6 +112,11 @@ def redundancy(features: Tensor) -> Tensor:
 def recognised(embedded: Tensor) -> Tensor:
     """bool (2n,): whether the most similar vector is the other view of the same image."""
     return _similarities(embedded).argmax(1) == _partners(embedded)
+
+
+def _shape(images_u8: Images) -> tuple[int, int, int]:
+    channels, height, width = (int(side) for side in images_u8.shape[1:])
+    return channels, height, width
 
 
 def _similarities(embedded: Tensor) -> Tensor:

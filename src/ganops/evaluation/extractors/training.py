@@ -44,10 +44,10 @@ def divided(images_u8: Images) -> tuple[Rows, Rows]:
     return np.sort(np.array(order[held_out:], np.int64)), np.sort(np.array(order[:held_out], np.int64))
 
 
-def length(count: int, settings: ReferenceConfig) -> tuple[int, int]:
-    """(images a step, steps) of a training on `count` images."""
+def length(count: int, settings: ReferenceConfig, views: int = 1) -> tuple[int, int]:
+    """(images a step, steps) of a training on `count` images, each of which a step looks at so many times."""
     batch_size = min(settings.batch_size, count)
-    return batch_size, max(settings.epochs * (count // batch_size), MIN_STEPS)
+    return batch_size, max(settings.epochs * (count // batch_size) // views, MIN_STEPS)
 
 
 def batches(rows: Rows, batch_size: int, seed: int) -> Iterator[Rows]:

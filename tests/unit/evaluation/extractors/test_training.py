@@ -25,6 +25,7 @@ def test_what_is_held_out_is_a_matter_of_the_images_alone() -> None:
 def test_small_data_is_shown_longer_and_each_epoch_shows_all() -> None:
     assert length(10_000, CONFIG) == (32, 500)
     assert length(64_000, CONFIG) == (32, 2000)
+    assert length(64_000, CONFIG, views=2) == (32, 1000)
     assert length(20, CONFIG)[0] == 20
     shown = list(itertools.islice(batches(np.arange(5, 25), 10, 0), 4))
     for epoch in (shown[:2], shown[2:]):
