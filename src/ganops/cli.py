@@ -167,15 +167,20 @@ def bench_train(
 
 @bench.command("evaluate")
 def bench_evaluate(
-    part: Annotated[list[str] | None, typer.Option(help="Only frechet or neighbours; can be given again.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="Only frechet, inception, neighbours or cache; can be given again.")
+    ] = None,
     turns: Annotated[int, typer.Option(min=1, max=1000, help="Turns of each; the slowest have one.")] = 3,
+    weights: Annotated[
+        Path | None, typer.Option(help="The published Inception weights; else random ones, which are as fast.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each.")] = os.cpu_count() or 1,
     json: JsonFlag = False,
 ) -> None:
     """Evaluation's seconds, images per second and memory, beside the usual ways to the same numbers."""
     from ganops import commands
 
-    commands.bench_evaluate(part or [], turns, threads, json)
+    commands.bench_evaluate(part or [], turns, weights, threads, json)
 
 
 @app.command()

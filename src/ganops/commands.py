@@ -297,7 +297,7 @@ def bench_train(
         print_bench(results_console(), ground.name, hardware, found)
 
 
-def bench_evaluate(parts: Collection[str], turns: int, threads: int, json: bool) -> None:
+def bench_evaluate(parts: Collection[str], turns: int, weights: Path | None, threads: int, json: bool) -> None:
     import torch
 
     from ganops.bench.evaluate import PARTS, bench_evaluation
@@ -308,7 +308,7 @@ def bench_evaluate(parts: Collection[str], turns: int, threads: int, json: bool)
     torch.set_num_threads(threads)
     steps = Steps(errors_console())
     with steps.showing():
-        rows = bench_evaluation(turns, parts, partial(steps.observe, "bench"))
+        rows = bench_evaluation(turns, weights, parts, partial(steps.observe, "bench"))
     found = [row.to_json() for row in rows]
     hardware = f"{threads} CPU threads, torch {torch.__version__}"
     if json:

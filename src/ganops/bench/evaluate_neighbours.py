@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganops.bench.rows import Row, relative
-from ganops.evaluation.manifold import NEIGHBOURS, ManifoldReference, manifold
+from ganops.evaluation.manifold import NEIGHBOURS, ManifoldReference, manifold_values
 
 PART = "neighbours"
 IMAGES, DIMENSIONS = 10_000, 2048
@@ -47,7 +47,7 @@ def neighbour_rows(images: int = IMAGES, dimensions: int = DIMENSIONS) -> Iterat
     )
 
 
-def full_matrices(generated: Tensor, reference: Tensor, k: int) -> dict[str, float]:
+def full_matrices(generated: Tensor, reference: Tensor, k: int) -> Mapping[str, float]:
     """By the definitions, each distance matrix whole: float64 (n, d) and (m, d)."""
     radii_reference, radii_generated = (
         torch.cdist(x, x).kthvalue(k + 1, dim=1).values
@@ -74,8 +74,7 @@ def _measured(way: str, images: int, dimensions: int) -> dict[str, Any]:
     generated, reference = _features(images, dimensions)
     begun = time.perf_counter()
     if way == _OURS:
-        found = manifold(generated, ManifoldReference.of(reference))
-        values = {name: getattr(found, name).value for name in ("precision", "recall", "density", "coverage")}
+        values = manifold_values(generated, ManifoldReference.of(reference))
     else:
         x, y = (torch.from_numpy(features).double() for features in (generated, reference))
         values = full_matrices(x, y, NEIGHBOURS)

@@ -12,7 +12,7 @@ images make shares larger, and shares near 1 spread less, so that halves are com
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -90,6 +90,20 @@ def manifold(generated: Features, reference: ManifoldReference, k: int = NEIGHBO
     )
     density = Estimate(values[3], np.empty(0), spread[3])
     return Manifold(precision, recall, density, coverage, covered.numpy())
+
+
+def manifold_values(generated: Features, reference: ManifoldReference, k: int = NEIGHBOURS) -> Mapping[str, float]:
+    """The values of `manifold` alone: their errors take most of its time.
+
+    Raises:
+        TooFewImages: there are no k neighbours.
+        IncomparableReports: the features have different widths.
+    """
+    x, y = checked(generated), reference.features
+    same_width(x.shape[1], y.shape[1])
+    x -= reference.origin
+    found = _figures(*_asked(x, y, _squared_radii(x, k), reference.radii), k)
+    return dict(zip(("precision", "recall", "coverage", "density"), found, strict=True))
 
 
 def _slope(share: float, count: int) -> float:

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from ganops.bench import evaluate_frechet, evaluate_neighbours
+from ganops.bench.evaluate import PARTS, bench_evaluation
+from ganops.bench.evaluate_cache import cache_rows
+from ganops.bench.evaluate_forward import WAYS, inception_rows, noise, quick, random_network, straightforward
+from ganops.bench.evaluate_frechet import frechet_rows
+from ganops.bench.evaluate_neighbours import full_matrices, neighbour_rows
+from ganops.bench.rows import NO_TARGET, Row, Target, in_turns
+from ganops.errors import DamagedFile
+from ganops.evaluation.manifold import ManifoldReference, manifold, manifold_values
+from ganops.reports.bench_evaluate import print_evaluation_bench
+
+
+@pytest.mark.parametrize(
+    ("target", "difference", "verdict"),
+    [
+        (NO_TARGET, None, "no target"),
+        (Target(at_most=2.0), None, "met"),
+        (Target(at_most=1.9), None, "missed"),
+        (Target(ratio=5.0), None, "met"),
+        (Target(ratio=5.1), None, "missed"),
+        (Target(ratio=5.0, difference=1e-3), 9e-4, "met"),
+        (Target(ratio=5.0, difference=1e-3), 1.1e-3, "missed"),
+        (Target(ratio=5.0, difference=1e-3), None, "missed"),
+    ],
+)
+def test_a_target_is_met_in_all_that_it_asks_for(target: Target, difference: float | None, verdict: str) -> None:
+    assert Row("part", "a", "b", ours=2.0, theirs=10.0, target=target, difference=difference).verdict == verdict
+    assert Row("part", "a", "b", target=target, note="no GPU").verdict == "not measured"
+
+
+def test_images_per_second_are_better_when_they_are_more() -> None:
+    assert Row("part", "a", "b", unit="images/s", ours=30.0, theirs=10.0).ratio == 3.0
+    assert Row("part", "a", "b", unit="s", ours=30.0, theirs=60.0).ratio == 2.0
+
+
+def test_everyone_has_a_turn_before_anyone_has_two() -> None:
+    done: list[str] = []
+    first, second = in_turns([lambda: done.append("a") or len(done), lambda: done.append("b") or len(done)], 3)
+    assert done == ["a", "b"] * 3
+    assert (first.result, second.result) == (5, 6) and first.seconds > 0
+
+
+def test_the_frechet_rows_agree_with_the_usual_ways() -> None:
+    rows = list(frechet_rows(1, counts=(16, 60), dimensions=24))
+    assert [row.name for row in rows if row.reference == evaluate_frechet.SQRTM] == [
+        "from features, N = 16",
+        "from two FeatureStats, N = 16",
+        "from two FeatureStats, N = 60",
+    ]
+    assert sum("accumulated" in row.name for row in rows) == 2
+    for row in rows:
+        if row.reference:
+            assert row.verdict == "met" and row.difference is not None
+            assert row.difference < (1e-10 if "60" in row.name else 1e-5)  # singular: the usual ways are less exact
+
+
+def test_without_scipy_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_frechet, "find_spec", lambda name: None)
+    row = next(frechet_rows(1, counts=(40,), dimensions=8))
+    assert row.theirs is None and row.ratio is None and "scipy is not installed" in row.note
+
+
+@pytest.fixture(scope="module")
+def table() -> list[Row]:
+    return [
+        *inception_rows(1, None, ways=(WAYS[0], WAYS[-1]), images=2),
+        *neighbour_rows(images=60, dimensions=8),
+        *cache_rows(1, images=2),
+    ]
+
+
+def test_every_row_is_measured_or_says_why_not(table: list[Row]) -> None:
+    measured = {(row.name, row.device) for row in table if row.ours is not None}
+    assert ("forward in float32", "cpu") in measured
+    for row in table:
+        if row.ours is None:
+            assert row.verdict == "not measured" and row.note
+        else:
+            assert row.theirs and row.ratio and row.difference is not None
+    if not torch.cuda.is_available():
+        assert {row.note for row in table if row.device == "cuda"} == {"no GPU"}
+    by_name = {row.name: row for row in table if row.device == "cpu"}
+    assert by_name["forward in float32"].difference < 1e-4
+    (neighbours,) = (row for row in table if row.part == evaluate_neighbours.PART)
+    assert neighbours.difference == 0
+    assert neighbours.peak_mb and neighbours.reference_peak_mb and neighbours.peak_mb > 10
+    (cache,) = (row for row in table if row.part == "cache")
+    assert cache.difference == 0
+
+
+def test_the_table_shows_what_was_measured_and_names_the_rest(table: list[Row]) -> None:
+    found = [row.to_json() for row in table]
+    assert json.loads(json.dumps(found, allow_nan=False))[0]["target"] == {
+        "at_most": None,
+        "ratio": 1.5,
+        "difference": None,
+    }
+    console = Console(record=True, width=200)
+    print_evaluation_bench(console, "a test", found)
+    text = console.export_text()
+    assert "forward in float32" in text and "1.5x" in text and "full distance matrices" in text
+    if not torch.cuda.is_available():
+        assert "Inception, forward in float16, cuda (target 4x, 0.1% off): not measured: no GPU." in text
+
+
+def test_both_ways_through_the_network_see_the_same() -> None:
+    network, images = random_network(), noise(3, 256)
+    expected = straightforward(network, images)
+    torch.testing.assert_close(quick(network.for_inference(), images), expected, rtol=1e-4, atol=1e-4)
+    assert expected.shape == (3, 2048)
+
+
+def test_full_matrices_have_the_blocks_values() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((50, 6)), random.standard_normal((70, 6)) + 0.3
+    expected = full_matrices(torch.from_numpy(x), torch.from_numpy(y), 5)
+    reference = ManifoldReference.of(y)
+    found = manifold_values(x, reference)
+    whole = manifold(x, reference)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert value > 0 and found[name] == pytest.approx(value, abs=1e-12)
+        assert getattr(whole, name).value == found[name]
+
+
+def test_only_the_parts_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_neighbours, "neighbour_rows", lambda: iter([Row("neighbours", "a", "b", ours=1.0)]))
+    notes: list[str] = []
+    rows = bench_evaluation(1, parts=["neighbours"], progress=lambda done, total, note: notes.append(note))
+    assert [row.part for row in rows] == ["neighbours"] and notes == ["neighbours: a", "done"]
+    assert "neighbours" in PARTS
+
+
+def test_weights_that_are_not_published_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.pth").write_bytes(b"weights")
+    with pytest.raises(DamagedFile, match="not the published Inception network"):
+        bench_evaluation(1, tmp_path / "other.pth", ["inception"])
