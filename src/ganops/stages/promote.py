@@ -6,11 +6,11 @@ that a run that was killed in between carries the stored decision out instead of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
-from ganops.evaluation.compare import Comparison, compare, comparison_seed
+from ganops.evaluation.compare import FORMAT, Comparison, compare, comparison_seed
 from ganops.evaluation.extractors import Extractor, load_extractor
 from ganops.evaluation.reference import ReferenceSample, test_reference
 from ganops.evaluation.sample import Sample, read_training_images, take_sample
@@ -77,14 +77,20 @@ def promote(
 
 
 def _stored(journal: Journal, pair: str) -> tuple[Comparison, PromotionDecision] | None:
-    """What was decided on a pair before; `DamagedFile` where that cannot be read any more."""
+    """What was decided on a pair before; None too where it was by metrics of an older version, which say nothing of
+    today's. `DamagedFile` where it cannot be read."""
     evidence = journal.stored(pair)
-    if evidence is None:
+    if evidence is None or _is_older(evidence):
         return None
     try:
         return Comparison.from_json(evidence["comparison"]), PromotionDecision.from_json(evidence["decision"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise journal.damaged(pair, repr(error)) from None
+
+
+def _is_older(evidence: Mapping[str, Any]) -> bool:
+    comparison = evidence.get("comparison")
+    return isinstance(comparison, dict) and comparison.get("format") in range(1, FORMAT) and "protocol" in comparison
 
 
 def _carry_out(
@@ -142,7 +148,8 @@ def _complete_history(journal: Journal, champion: ModelVersion) -> None:
     """A run that was killed after the registry had followed, and before the journal had, left a line out."""
     for pair in journal.stored_pairs():
         stored = _stored(journal, pair)
-        assert stored is not None
+        if stored is None:
+            continue
         comparison, decision = stored
         if decision.promote and decision.challenger == champion.snapshot_sha256:
             _enter(journal, "promoted", champion, comparison, decision, pair)
