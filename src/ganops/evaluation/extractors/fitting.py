@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ganops.errors import ExtractorError
+from ganops.errors import ExtractorError, TooFewImages
 from ganops.evaluation.distances import subset_rows
 from ganops.evaluation.extractors.card import Card
 from ganops.evaluation.extractors.classifier import temperature
@@ -40,8 +40,11 @@ def fitted(
     an extractor that knows no classes itself.
 
     Raises:
+        TooFewImages: there are fewer than two, or with labels fewer than a training needs.
         ExtractorError: it gives the same features for all images, or some that are not finite.
     """
+    if len(images_u8) < 2:
+        raise TooFewImages(f"Features of {len(images_u8)} images have no variance: at least two are needed.")
     rows = subset_rows(len(images_u8), FIT_LIMIT, _STREAM)
     chosen = images_u8[rows]
     plain = _without_additions(extractor)
