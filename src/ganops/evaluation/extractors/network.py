@@ -174,7 +174,10 @@ class ExtractorNetwork(nn.Module):
         return self.backbone.width if self.projection is None else self.projection.matrix.shape[1]
 
     def forward(self, images_u8: Tensor) -> Seen:
-        features, own = self.backbone(images_u8)
+        return self.after(*self.backbone(images_u8))
+
+    def after(self, features: Tensor, own: Tensor) -> Seen:
+        """From what the backbone gave."""
         if self.head is not None:
             logits = self.head(features)
         else:
