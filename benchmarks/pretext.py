@@ -152,7 +152,7 @@ def told(task: Callable[[Tensor], tuple[Tensor, Tensor]], answers: int) -> Calla
     def train(data: Data) -> tuple[Backbone, float]:
         images_u8 = data.train[0]
         learnt, held_out = divided(images_u8)
-        batch_size, steps = length(len(learnt), SETTINGS)
+        batch_size, steps = length(images_u8, learnt, SETTINGS)
         with seeded(0):
             network = PretextNetwork(images_u8.shape[1:], SETTINGS.features)
             head = nn.Sequential(nn.ReLU(), nn.Linear(SETTINGS.features, answers))

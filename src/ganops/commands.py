@@ -102,8 +102,9 @@ def _print_addition(report: Any) -> None:
         _say("  The sizes differ: set data.image_size in params.yaml, as [height, width].")
     if report.taken and not report.labels:
         _say(
-            "  None of these has a label, and `reference` will need labels: put the images into a subfolder for each "
-            "class, or a label column into parquet, and add them to a new workspace (`ganops init`)."
+            "  None of these has a label: generators will be judged by an extractor that learns without (pretext). If "
+            "there are classes, put the images into a subfolder for each, or a label column into parquet, and add them "
+            "to a new workspace (`ganops init`): it can then be seen whether all of them are made."
         )
     for refusal in report.refused[:10]:
         _say(f"  refused {refusal.path}: {refusal.reason}")

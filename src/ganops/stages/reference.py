@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -16,15 +15,16 @@ from ganops.data.split import SPLITS, Split
 from ganops.errors import ConfigError, ExtractorError, TooFewImages
 from ganops.evaluation.extractors import (
     Extractor,
-    accuracy_of,
+    Observed,
     custom,
     fit_classifier,
     fit_pretext,
-    fitted,
     inception,
     save_extractor,
 )
 from ganops.evaluation.extractors.card import Kind
+from ganops.evaluation.extractors.fitting import Learnt, fitted_to
+from ganops.evaluation.extractors.training import divided
 from ganops.evaluation.frechet import frechet_distance_of
 from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, reference_hash, train_rows
@@ -69,7 +69,7 @@ class ReferenceReport:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return asdict(self)
 
 
 def reference(layout: Layout, config: Config, progress: Progress = silent) -> ReferenceReport:
@@ -84,14 +84,18 @@ def reference(layout: Layout, config: Config, progress: Progress = silent) -> Re
     dataset = load(layout.prepared)
     kind, why = chosen_kind(config.reference, dataset)
     carried = dimensions_for(min(dataset.counts["select"], dataset.counts["test"]))
-    rows = train_rows(dataset.counts["train"])
-    made = _made(kind, layout.root, dataset, config.reference, carried, progress)
+    shown = _shown(dataset)
+    if kind in ("classifier", "pretext"):
+        made, seen = _trained(kind, dataset, config.reference, carried, shown, progress)
+    else:
+        made, seen = _ready_made(kind, layout.root, dataset, config.reference, carried, shown, progress)
     with replace_directory(layout.reference) as folder:
-        extractor = save_extractor(folder / "extractor", made.network, made.card)
-        facts = _write_splits(folder, dataset, extractor, rows, progress)
-        features = {name: np.load(folder / name / "features.npy", allow_pickle=False) for name in ("train", "select")}
+        extractor = save_extractor(
+            folder / "extractor", made.network, replace(made.card, preprocessing=dataset.preprocessing)
+        )
+        facts = _write_splits(folder, dataset, extractor, shown, seen)
         with one_thread():
-            floor = frechet_distance_of(features["train"], features["select"])
+            floor = frechet_distance_of(seen["train"].features, seen["select"].features)
         write_json(folder / REFERENCE, _summary(dataset, extractor, facts, floor))
     card = extractor.card
     return ReferenceReport(
@@ -157,52 +161,87 @@ def _lack_of_labels(dataset: PreparedDataset, train: PreparedSplit) -> str | Non
     return None
 
 
-def _made(
-    kind: Kind, root: Path, dataset: PreparedDataset, settings: ReferenceConfig, carried: int, progress: Progress
-) -> Extractor:
-    """The extractor, its features no wider than `carried`."""
+@final
+@dataclass(frozen=True)
+class _Shown:
+    """The images of a split that an extractor looks at, and their ids: of `train` at most `TRAIN_LIMIT`."""
+
+    images_u8: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.uint8]
+
+
+def _shown(dataset: PreparedDataset) -> dict[Split, _Shown]:
+    shown = {}
+    for name in SPLITS:
+        split = dataset.split(name)
+        rows = train_rows(len(split)) if name == "train" else np.arange(len(split))
+        everything = len(rows) == len(split)
+        images_u8 = split.images_u8 if everything else split.images_u8[rows]
+        shown[name] = _Shown(images_u8, split.labels[rows], split.ids[rows])
+    return shown
+
+
+_Made = tuple[Extractor, dict[Split, Observed]]
+"""An extractor, and what it sees in each split."""
+
+
+def _trained(
+    kind: Kind,
+    dataset: PreparedDataset,
+    settings: ReferenceConfig,
+    carried: int,
+    shown: dict[Split, _Shown],
+    progress: Progress,
+) -> _Made:
+    """A classifier or a pretext extractor, its features no wider than `carried`, if it is a judge."""
     train, seed, width = dataset.split("train"), settings.seed, min(carried, settings.features)
-    match kind:
-        case "classifier":
-            known = fit_classifier(
-                train.images_u8, train.labels, dataset.classes, settings, seed, progress, dimensions=width
-            )
-            made = _judged(known, dataset.split("select"))
-            _check_strength(made, settings)
-        case "pretext":
-            made = fit_pretext(train.images_u8, settings, seed, progress, dimensions=width)
-            _check_strength(made, settings)
-        case "inception":
-            given = settings.inception
-            plain = inception(root / given.weights if given.weights is not None else None, given.tap, progress)
-            narrowed = None if plain.dim <= carried else carried  # whole, its distance is the one of the literature
-            made = _with_classes(plain, dataset, narrowed, progress)
-        case "custom":
-            assert settings.custom.onnx is not None and settings.custom.sha256 is not None, "checked by the config"
-            plain = custom(root / settings.custom.onnx, settings.custom.sha256, settings.custom.preprocessing)
-            made = _with_classes(plain, dataset, min(plain.dim, carried), progress)
-    return made.with_card(preprocessing=dataset.preprocessing)
+    if kind == "classifier":
+        names = dataset.classes
+        made = fit_classifier(train.images_u8, train.labels, names, settings, seed, progress, dimensions=width)
+    else:
+        made = fit_pretext(train.images_u8, settings, seed, progress, dimensions=width)
+    seen = {name: made.observe(shown[name].images_u8, progress=progress) for name in SPLITS}
+    if kind == "classifier":
+        made = made.with_card(accuracy=_accuracy(seen["select"], shown["select"]))
+    _check_strength(made, settings)
+    return made, seen
 
 
-def _with_classes(plain: Extractor, dataset: PreparedDataset, dimensions: int | None, progress: Progress) -> Extractor:
-    """A ready-made network with a projection, and with a head for the data's classes where it has any."""
-    train = dataset.split("train")
-    if _lack_of_labels(dataset, train) is not None:
-        return fitted(plain, train.images_u8, dimensions=dimensions, progress=progress)
-    headed = fitted(
-        plain,
-        train.images_u8,
-        dimensions=dimensions,
-        labels=train.labels,
-        class_names=dataset.classes,
-        progress=progress,
-    )
-    return _judged(headed, dataset.split("select"))
+def _ready_made(
+    kind: Kind,
+    root: Path,
+    dataset: PreparedDataset,
+    settings: ReferenceConfig,
+    carried: int,
+    shown: dict[Split, _Shown],
+    progress: Progress,
+) -> _Made:
+    """Inception or a custom network: what follows it is fitted to what it sees, so that it looks only once."""
+    if kind == "inception":
+        weights = settings.inception.weights
+        plain = inception(root / weights if weights is not None else None, settings.inception.tap, progress)
+        dimensions = None if plain.dim <= carried else carried  # whole, its distance is the one of the literature
+    else:
+        given = settings.custom
+        assert given.onnx is not None and given.sha256 is not None, "checked by the configuration"
+        plain = custom(root / given.onnx, given.sha256, given.preprocessing)
+        dimensions = min(plain.dim, carried)
+    seen = {name: plain.observe(shown[name].images_u8, progress=progress) for name in SPLITS}
+    train, learnt = shown["train"], None
+    if _lack_of_labels(dataset, dataset.split("train")) is None:
+        learnt = Learnt(train.labels, dataset.classes, divided(train.images_u8))
+    made = fitted_to(plain, seen["train"].features, dimensions, learnt)
+    completed = {name: made.completed(seen[name]) for name in SPLITS}
+    if learnt is not None:
+        made = made.with_card(accuracy=_accuracy(completed["select"], shown["select"]))
+    return made, completed
 
 
-def _judged(extractor: Extractor, select: PreparedSplit) -> Extractor:
-    """With its accuracy on held-out labels in its card."""
-    return extractor.with_card(accuracy=accuracy_of(extractor, select.images_u8, select.labels))
+def _accuracy(observed: Observed, shown: _Shown) -> float:
+    """Share of the labelled images whose class is told rightly; 0 where none is labelled."""
+    labelled = shown.labels >= 0
+    return float((observed.classes == shown.labels)[labelled].mean()) if labelled.any() else 0.0
 
 
 def _check_strength(extractor: Extractor, settings: ReferenceConfig) -> None:
@@ -227,19 +266,17 @@ def _write_splits(
     folder: Path,
     dataset: PreparedDataset,
     extractor: Extractor,
-    rows: npt.NDArray[np.int64],
-    progress: Progress,
+    shown: dict[Split, _Shown],
+    seen: dict[Split, Observed],
 ) -> dict[Split, dict[str, Any]]:
     facts: dict[Split, dict[str, Any]] = {}
     for name in SPLITS:
-        split = dataset.split(name)
-        images_u8, ids = (split.images_u8[rows], split.ids[rows]) if name == "train" else (split.images_u8, split.ids)
-        observed = extractor.observe(images_u8, progress=progress)
+        split, ids = dataset.split(name), shown[name].ids
         (folder / name).mkdir()
-        np.save(folder / name / "features.npy", observed.features, allow_pickle=False)
-        np.save(folder / name / "classes.npy", observed.classes, allow_pickle=False)
+        np.save(folder / name / "features.npy", seen[name].features, allow_pickle=False)
+        np.save(folder / name / "classes.npy", seen[name].classes, allow_pickle=False)
         np.save(folder / name / "ids.npy", ids, allow_pickle=False)
-        np.save(folder / name / "pixels.npy", pixel_features(images_u8), allow_pickle=False)
+        np.save(folder / name / "pixels.npy", pixel_features(shown[name].images_u8), allow_pickle=False)
         facts[name] = {
             "hash": reference_hash(extractor.sha256, split.sha256),
             "images_sha256": split.sha256,

@@ -44,7 +44,7 @@ def train_classifier(
     """
     channels, height, width = images_u8.shape[1:]
     learnt, held_out = divided(images_u8)
-    batch_size, steps = length(len(learnt), config)
+    batch_size, steps = length(images_u8, learnt, config)
     targets, reach = torch.from_numpy(np.array(labels)), max(1, max(height, width) // 16)
     with seeded(config.seed):
         network = ClassifierNetwork((channels, height, width), config.features, num_classes)

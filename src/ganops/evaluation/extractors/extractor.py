@@ -141,6 +141,16 @@ class Extractor:
             )
         return Observed(features, probabilities, imagenet)
 
+    def completed(self, plain: Observed) -> Observed:
+        """What `observe` would give, from what the same network without projection and head gave.
+
+        Only for a backbone that knows none of the data's classes itself.
+        """
+        features = torch.from_numpy(plain.features)
+        with _exact():
+            seen = self.network.after(features, features[:, :0])
+        return Observed(seen.features.numpy(), seen.logits.softmax(1).numpy(), plain.imagenet)
+
     def observe_on(self, images_u8: Tensor) -> tuple[Tensor, Tensor]:
         """One batch, uint8 (N, C, H, W), to (features (N, d), probabilities (N, classes)), all on its device.
 

@@ -39,7 +39,12 @@ def fit_classifier(
 
     dimensions: of the projection; None is the width of the feature layer. preprocessing: of the images, for the card.
     The card's accuracy is that on the images which the training held out.
+
+    Raises:
+        TooFewImages: there are fewer than a training needs.
+        ExtractorError: its features are the same for all images.
     """
+    assert labels.min(initial=0) >= 0 and labels.max(initial=0) < len(class_names), "a label that names no class"
     settings = _with_seed(settings, seed)
     network = train_classifier(images_u8, labels, len(class_names), settings, progress)
     card = Card(
@@ -71,7 +76,12 @@ def fit_pretext(
     dimensions: int | None = None,
     preprocessing: str = "",
 ) -> Extractor:
-    """A network of images_u8 (N, C, H, W) without labels, with a projection; see `pretext`. Arguments as above."""
+    """A network of images_u8 (N, C, H, W) without labels, with a projection; see `pretext`. Arguments as above.
+
+    Raises:
+        TooFewImages: there are fewer than a training needs.
+        ExtractorError: its features are the same for all images.
+    """
     settings = _with_seed(settings, seed)
     network, accuracy = train_pretext(images_u8, settings, progress)
     card = Card(

@@ -182,7 +182,10 @@ class ExtractorNetwork(nn.Module):
         return ExtractorNetwork(self.backbone.for_inference(), self.projection, self.head).eval()
 
     def forward(self, images_u8: Tensor) -> Seen:
-        features, own = self.backbone(images_u8)
+        return self.after(*self.backbone(images_u8))
+
+    def after(self, features: Tensor, own: Tensor) -> Seen:
+        """From what the backbone gave."""
         if self.head is not None:
             logits = self.head(features)
         else:

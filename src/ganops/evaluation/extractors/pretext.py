@@ -50,7 +50,7 @@ def train_pretext(
     That is the share of images of which one view is found by the other, among both views of `AMONG` images.
     """
     learnt, held_out = divided(images_u8)
-    batch_size, steps = length(len(learnt), settings, views=2)
+    batch_size, steps = length(images_u8, learnt, settings, views=2)
     groups = [held_out[start : start + AMONG] for start in range(0, len(held_out), AMONG)]
     groups = [rows for rows in groups if len(rows) > 1]
     with seeded(settings.seed):

@@ -7,6 +7,7 @@ pt_inception-2015-12-05-6726825d.pth. Whatever has another sha256 is refused bef
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import pickle
@@ -15,7 +16,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,8 +109,8 @@ def _download(target: Path, progress: Progress) -> None:
                 progress(done, total, "downloading the Inception weights")
                 if done > _MOST_BYTES:
                     return  # its digest will be refused
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        why: Any = getattr(error, "reason", error)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        why: object = getattr(error, "reason", error)
         raise UserError(f"The Inception weights cannot be downloaded ({why}). {_ELSEWHERE}.") from None
 
 

@@ -18,13 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganops.config import ReferenceConfig
+from ganops.errors import TooFewImages
 from ganops.evaluation.threads import one_thread
 from ganops.progress import Progress
 
 MIN_STEPS = 500
 """Small data is shown more often than `epochs`."""
+MOST_PIXELS, LEAST_BATCH = 2**22, 16
+"""Of a step: 64 images of 256x256, which take about a gigabyte to learn from."""
 PEAK_RATE, WEIGHT_DECAY = 4e-3, 1e-2
-HELD_OUT_SHARE, HELD_OUT_MOST, HELD_OUT_LEAST = 0.1, 2000, 2
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
+LEAST_IMAGES = 20
 ROUNDS, PATIENCE = 10, 3
 """The held-out loss is looked at so many times, and training ends when it has not fallen so often in a row."""
 
@@ -36,18 +40,27 @@ def divided(images_u8: Images) -> tuple[Rows, Rows]:
     """(rows to learn from, rows held out), each ascending: those of the least sha256 are held out.
 
     Equal images fall on one side, and what is held out does not depend on the order of the images.
+
+    Raises:
+        TooFewImages: there are not `LEAST_IMAGES`.
     """
     count = len(images_u8)
-    held_out = max(min(round(HELD_OUT_SHARE * count), HELD_OUT_MOST), HELD_OUT_LEAST)
+    if count < LEAST_IMAGES:
+        raise TooFewImages(
+            f"An extractor cannot be trained on {count} images, of which some have to be held out: at least "
+            f"{LEAST_IMAGES} are needed. Add images, or choose an extractor that is not trained (inception, custom)."
+        )
+    held_out = min(round(HELD_OUT_SHARE * count), HELD_OUT_MOST)
     digests = [hashlib.sha256(image.tobytes()).digest() for image in images_u8]
     order = sorted(range(count), key=digests.__getitem__)
     return np.sort(np.array(order[held_out:], np.int64)), np.sort(np.array(order[:held_out], np.int64))
 
 
-def length(count: int, settings: ReferenceConfig, views: int = 1) -> tuple[int, int]:
-    """(images a step, steps) of a training on `count` images, each of which a step looks at so many times."""
-    batch_size = min(settings.batch_size, count)
-    return batch_size, max(settings.epochs * (count // batch_size) // views, MIN_STEPS)
+def length(images_u8: Images, learnt: Rows, settings: ReferenceConfig, views: int = 1) -> tuple[int, int]:
+    """(images a step, steps) of a training on the images of these rows, each of which a step looks at so often."""
+    fit_in_memory = max(LEAST_BATCH, MOST_PIXELS // (views * images_u8.shape[2] * images_u8.shape[3]))
+    batch_size = min(settings.batch_size, fit_in_memory, len(learnt))
+    return batch_size, max(settings.epochs * (len(learnt) // batch_size) // views, MIN_STEPS)
 
 
 def batches(rows: Rows, batch_size: int, seed: int) -> Iterator[Rows]:

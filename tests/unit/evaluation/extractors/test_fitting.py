@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganops.errors import ExtractorError
+from ganops.errors import ExtractorError, TooFewImages
 from ganops.evaluation.extractors import Card, Extractor, accuracy_of, fitted
 from ganops.evaluation.extractors.extractor import in_memory
 from ganops.evaluation.extractors.network import Backbone, ExtractorNetwork
@@ -79,6 +79,11 @@ def test_accuracy_is_of_the_labelled_images() -> None:
     labels = np.where(np.arange(10) < 4, predicted, -1)
     assert accuracy_of(headed, images(10), labels) == 1.0
     assert accuracy_of(headed, images(10), np.full(10, -1)) is None
+
+
+def test_one_image_has_no_variance() -> None:
+    with pytest.raises(TooFewImages, match="1 images"):
+        fitted(extractor(), images(1), dimensions=2)
 
 
 def test_constant_features_and_numbers_that_are_none_are_refused() -> None:

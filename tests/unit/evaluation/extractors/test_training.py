@@ -8,7 +8,9 @@ import torch
 from pictures import CONFIG, stripes
 from torch import nn
 
-from ganops.evaluation.extractors.training import batches, divided, erased, fit, length, shifted
+from ganops.config import ReferenceConfig
+from ganops.errors import TooFewImages
+from ganops.evaluation.extractors.training import MIN_STEPS, batches, divided, erased, fit, length, shifted
 from ganops.progress import silent
 
 
@@ -22,11 +24,27 @@ def test_what_is_held_out_is_a_matter_of_the_images_alone() -> None:
     assert {image.tobytes() for image in images[held_out]} == {image.tobytes() for image in images[order][again]}
 
 
-def test_small_data_is_shown_longer_and_each_epoch_shows_all() -> None:
-    assert length(10_000, CONFIG) == (32, 500)
-    assert length(64_000, CONFIG) == (32, 2000)
-    assert length(64_000, CONFIG, views=2) == (32, 1000)
-    assert length(20, CONFIG)[0] == 20
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(TooFewImages, match=r"on 19 images.*at least 20"):
+        divided(stripes(19, (1, 8, 8))[0])
+
+
+def test_small_data_is_shown_longer() -> None:
+    images = np.broadcast_to(np.zeros((), np.uint8), (64_000, 1, 8, 8))
+    assert length(images, np.arange(10_000), CONFIG) == (32, MIN_STEPS)
+    assert length(images, np.arange(64_000), CONFIG) == (32, 2000)
+    assert length(images, np.arange(64_000), CONFIG, views=2) == (32, 1000)
+    assert length(images, np.arange(20), CONFIG)[0] == 20
+
+
+def test_a_step_of_large_images_fits_in_memory() -> None:
+    settings = ReferenceConfig(batch_size=8192)
+    images = np.broadcast_to(np.zeros((), np.uint8), (9000, 3, 256, 256))
+    assert length(images, np.arange(9000), settings)[0] == 64
+    assert length(images, np.arange(9000), settings, views=2)[0] == 32
+
+
+def test_each_epoch_shows_all() -> None:
     shown = list(itertools.islice(batches(np.arange(5, 25), 10, 0), 4))
     for epoch in (shown[:2], shown[2:]):
         assert sorted(np.concatenate(epoch)) == list(range(5, 25))
