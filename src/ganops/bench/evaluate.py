@@ -26,7 +26,7 @@ def bench_evaluation(
     measured: Mapping[str, Callable[[], Iterator[Row]]] = {
         "frechet": lambda: evaluate_frechet.frechet_rows(turns),
         "inception": lambda: evaluate_forward.inception_rows(turns, weights),
-        "neighbours": evaluate_neighbours.neighbour_rows,
+        "neighbours": lambda: evaluate_neighbours.neighbour_rows(turns),
         "cache": lambda: evaluate_cache.cache_rows(turns),
     }
     assert tuple(measured) == PARTS

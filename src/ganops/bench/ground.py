@@ -16,10 +16,10 @@ from ganops.data.prepared import load
 from ganops.data.sources.base import RawImage
 from ganops.data.sources.digits import Digits
 from ganops.errors import WorkspaceError
-from ganops.evaluation.extractors import fit_classifier, load_extractor
+from ganops.evaluation.extractors import Extractor, fit_classifier, load_extractor
 from ganops.evaluation.feature_stats import FeatureStats
 from ganops.evaluation.frechet import frechet_distance
-from ganops.evaluation.sample import Features, generated_stats
+from ganops.evaluation.sample import generated_stats
 from ganops.models import Generator
 from ganops.progress import Progress, silent
 from ganops.workspace import find
@@ -54,7 +54,7 @@ def ground_at(start: Path, progress: Progress = silent, num_images: int = SCORED
     extractor = load_extractor(layout.reference / "extractor")
     held_out = FeatureStats.from_features(np.load(features, allow_pickle=False))
     images_u8 = load(layout.prepared).split("train").images_u8
-    return Ground("this workspace's images", images_u8, _scorer(extractor.features, held_out, num_images))
+    return Ground("this workspace's images", images_u8, _scorer(extractor, held_out, num_images))
 
 
 def digits_ground(progress: Progress = silent, num_images: int = SCORED_IMAGES) -> Ground:
@@ -72,9 +72,9 @@ def digits_ground(progress: Progress = silent, num_images: int = SCORED_IMAGES) 
     def scorer() -> Callable[[Generator], float]:
         names = [str(digit) for digit in range(10)]
         learnt, known = images_u8[~held_out], labels[~held_out]
-        features = fit_classifier(learnt, known, names, progress=progress, dimensions=_DIMENSIONS).features
-        stats = FeatureStats.from_features(features(images_u8[held_out]))
-        return _scorer(features, stats, num_images)
+        extractor = fit_classifier(learnt, known, names, progress=progress, dimensions=_DIMENSIONS)
+        stats = FeatureStats.from_features(extractor.features(images_u8[held_out]))
+        return _scorer(extractor, stats, num_images)
 
     return Ground(f"digits at {SIDE}x{SIDE}", images_u8[~held_out], lambda generator: scorer()(generator))
 
@@ -84,5 +84,5 @@ def _enlarged(png: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.uint8)
 
 
-def _scorer(features: Features, held_out: FeatureStats, num_images: int) -> Callable[[Generator], float]:
-    return lambda generator: frechet_distance(generated_stats(generator, features, num_images, SCORE_SEED), held_out)
+def _scorer(extractor: Extractor, held_out: FeatureStats, num_images: int) -> Callable[[Generator], float]:
+    return lambda generator: frechet_distance(generated_stats(generator, extractor, num_images, SCORE_SEED), held_out)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from ganops.errors import IncomparableReports, SnapshotError
@@ -18,16 +18,14 @@ from ganops.evaluation.feature_stats import FeatureStats
 from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.protocol import CONVENTIONS, Protocol
 from ganops.evaluation.reference import ReferenceSample
+from ganops.evaluation.sharded import ALONE, Crew, Rows, Sampling, looked_at, sample_on
 from ganops.files import sha256_bytes
 from ganops.models.networks import Generator
-from ganops.models.sampling import generate
 from ganops.models.snapshot import Snapshot
 from ganops.progress import Progress, silent
 
 TRAINING_IMAGES = "training_images.npy"
 BATCH_SIZE = 256
-Features = Callable[[Tensor], npt.NDArray[np.float32]]
-"""Of images_u8, uint8 (N, C, H, W): float32 (N, d)."""
 
 
 @final
@@ -58,33 +56,63 @@ def take_sample(
     seed: int,
     progress: Progress = silent,
 ) -> Sample:
-    """Generate `num_images` from `seed` and look at them; images are streamed, only features are kept.
+    """Generate `num_images` from `seed` and look at them, in this process, on the CPU.
 
     Raises:
         IncomparableReports: the extractor is not the reference's, or the images are of another shape.
+        ExtractorError: a feature is not a finite number.
     """
+    check_extractor(extractor, reference)
+    sampling = Sampling(num_images, seed, BATCH_SIZE)
+    rows = rows_of(snapshot.generator, extractor, sampling, progress=progress)
+    assert rows is not None
+    return sample_of(rows, snapshot, training_images, extractor, reference, seed)
+
+
+def check_extractor(extractor: Extractor, reference: ReferenceSample) -> None:
+    """Raises IncomparableReports where the extractor is not the reference's."""
     if extractor.sha256 != reference.extractor_sha256:
         raise IncomparableReports(
             f"The extractor's sha256 differs: the reference was made with {reference.extractor_sha256[:8]}, and the "
             f"extractor at hand is {extractor.sha256[:8]}. Run `ganops reference` again."
         )
-    features = np.empty((num_images, extractor.dim), np.float32)
-    classes = np.zeros(num_images, np.int64)
-    pixels = np.empty((num_images, reference.pixels.shape[1]), np.float32)
-    imagenet = []
-    done = 0
-    for images_u8 in generate(snapshot.generator, num_images, seed, BATCH_SIZE):
-        observed = extractor.observe(images_u8)
-        part = slice(done, done + len(images_u8))
-        features[part] = observed.features
-        if reference.num_classes:
-            classes[part] = observed.classes
-        if reference.pixels.size:
-            pixels[part] = pixel_features(images_u8)
-        # only what Inception sees has it
-        imagenet += [own] if (own := getattr(observed, "imagenet", None)) is not None else []
-        done = part.stop
-        progress(done, num_images, "generating and looking")
+
+
+def rows_of(
+    generator: Generator, extractor: Extractor, sampling: Sampling, crew: Crew = ALONE, progress: Progress = silent
+) -> dict[str, Tensor] | None:
+    """What is kept of each generated image, by one process or several; None in all processes but the first.
+
+    Images are made on the generator's device and looked at where the extractor is, batch after batch. Kept are there
+    `features` float32 (n, d), `classes` int64 (n,) and, of Inception, `imagenet` float32 (n, 1008), and on the CPU
+    `pixels` float32 (n, p).
+
+    Raises:
+        IncomparableReports: the images are of another shape than the extractor's.
+        ExtractorError: a feature is not a finite number.
+        RankLost: another process does not answer.
+    """
+
+    def look(images_u8: Tensor) -> Rows:
+        seen = extractor.see(images_u8)
+        rows = {"features": seen.features, "classes": seen.classes}
+        rows["pixels"] = torch.from_numpy(pixel_features(images_u8))
+        return rows if seen.imagenet is None else {**rows, "imagenet": seen.imagenet}
+
+    return sample_on(generator, look, sampling, crew, progress)
+
+
+def sample_of(
+    rows: Rows,
+    snapshot: Snapshot,
+    training_images: npt.NDArray[np.uint64],
+    extractor: Extractor,
+    reference: ReferenceSample,
+    seed: int,
+) -> Sample:
+    """Of the rows that `rows_of` has found from `seed`, wherever that was."""
+    arrays = {name: tensor.cpu().numpy() for name, tensor in rows.items()}
+    features, pixels, classes = arrays["features"], arrays["pixels"], arrays["classes"]
     protocol = Protocol(
         score=extractor.score_name,
         extractor=extractor.card.kind,
@@ -92,22 +120,34 @@ def take_sample(
         preprocessing=str(snapshot.info.get("preprocessing")),
         split=reference.split,
         reference_hash=reference.hash,
-        num_images=num_images,
+        num_images=len(features),
         num_reference=len(reference.features),
         seed=seed,
         metric_version=reference.metric_version,
         extractor_accuracy=reference.extractor_accuracy,
         grey_repeated=reference.grey_repeated,
+        device=rows["features"].device.type,
         conventions=CONVENTIONS,
     )
-    own_classes = np.concatenate(imagenet) if imagenet else None
-    return Sample(snapshot.sha256, features, classes, protocol, training_images, pixels, own_classes)
+    return Sample(
+        snapshot.sha256,
+        features,
+        classes if reference.num_classes else np.zeros_like(classes),
+        protocol,
+        training_images,
+        pixels if reference.pixels.size else pixels[:, :0],
+        arrays.get("imagenet"),
+    )
 
 
-def generated_stats(generator: Generator, features: Features, num_images: int, seed: int) -> FeatureStats:
-    """Mean and covariance of the features of images that `generator` makes from `seed`, on the device where it is."""
-    device = next(generator.parameters()).device
-    return FeatureStats.from_batches(map(features, generate(generator, num_images, seed, BATCH_SIZE, device)))
+def generated_stats(generator: Generator, extractor: Extractor, num_images: int, seed: int) -> FeatureStats:
+    """Mean and covariance of the features of images that `generator` makes from `seed`.
+
+    With the extractor on the generator's device all of it is computed there; memory does not grow with num_images.
+    """
+    sampling = Sampling(num_images, seed, BATCH_SIZE)
+    batches = looked_at(generator, lambda images_u8: {"features": extractor.see(images_u8).features}, sampling)
+    return FeatureStats.from_batches(rows["features"] for rows in batches)
 
 
 def read_training_images(directory: Path, snapshot: Snapshot) -> npt.NDArray[np.uint64]:

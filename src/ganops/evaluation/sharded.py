@@ -13,6 +13,7 @@ from typing import Protocol, final
 
 from torch import Tensor
 
+from ganops.evaluation.threads import one_thread
 from ganops.models.networks import Generator
 from ganops.models.sampling import evaluating, images_from
 from ganops.progress import Progress, silent
@@ -84,7 +85,9 @@ def looked_at(
     total = _images(batches)
     with evaluating(generator):
         for number, batch in enumerate(batches, start=1):
-            yield look(images_from(generator, sampling.seed, batch.start, batch.stop - batch.start))
+            with one_thread():
+                images_u8 = images_from(generator, sampling.seed, batch.start, batch.stop - batch.start)
+            yield look(images_u8)
             progress(_images(batches[:number]), total, "generating and looking")
 
 

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, final
 
@@ -116,9 +117,10 @@ def _scorer(task: TrainTask) -> Callable[[Generator], Evaluation]:
     extractor = load_extractor(task.layout.reference / "extractor")
     reference = FeatureStats.from_features(select_features(task.layout.reference, extractor.dim))
     count = task.config.train.evaluate_images
+    moved = cache(extractor.to)
 
     def score(generator: Generator) -> Evaluation:
-        generated = generated_stats(generator, extractor.features, count, SCORE_SEED)
+        generated = generated_stats(generator, moved(next(generator.parameters()).device), count, SCORE_SEED)
         diversity = float(np.trace(generated.sigma) / np.trace(reference.sigma))
         return Evaluation(frechet_distance(generated, reference), diversity)
 

@@ -74,7 +74,7 @@ def test_without_scipy_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def table() -> list[Row]:
     return [
         *inception_rows(1, None, ways=(WAYS[0], WAYS[-1]), images=2),
-        *neighbour_rows(images=60, dimensions=8),
+        *neighbour_rows(1, images=60, dimensions=8),
         *cache_rows(1, images=2),
     ]
 
@@ -134,7 +134,9 @@ def test_full_matrices_have_the_blocks_values() -> None:
 
 
 def test_only_the_parts_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate_neighbours, "neighbour_rows", lambda: iter([Row("neighbours", "a", "b", ours=1.0)]))
+    monkeypatch.setattr(
+        evaluate_neighbours, "neighbour_rows", lambda turns: iter([Row("neighbours", "a", "b", ours=1.0)])
+    )
     notes: list[str] = []
     rows = bench_evaluation(1, parts=["neighbours"], progress=lambda done, total, note: notes.append(note))
     assert [row.part for row in rows] == ["neighbours"] and notes == ["neighbours: a", "done"]

@@ -74,6 +74,23 @@ class Observed:
 
 @final
 @dataclass(frozen=True, eq=False)
+class Sight:
+    """`Observed` as tensors, on the extractor's device. Whether the features are finite is not looked at."""
+
+    features: Tensor
+    probabilities: Tensor
+    imagenet: Tensor | None = None
+
+    @property
+    def classes(self) -> Tensor:
+        """int64 (N,), the likeliest class of each image; all 0 where there are no classes."""
+        if self.probabilities.shape[1] == 0:
+            return torch.zeros(len(self.probabilities), dtype=torch.int64, device=self.probabilities.device)
+        return self.probabilities.argmax(1)
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Extractor:
     """A verified extractor in evaluation mode, in float32.
 
@@ -93,6 +110,11 @@ class Extractor:
         return self.card.dim
 
     @property
+    def device(self) -> torch.device:
+        """Where it looks at images."""
+        return device_of(self.network)
+
+    @property
     def score_name(self) -> str:
         """What a Fréchet distance in these features is called.
 
@@ -106,6 +128,8 @@ class Extractor:
 
     def to(self, device: torch.device | str) -> Extractor:
         """The same with its network there. A custom one computes on the CPU and takes and gives tensors there."""
+        if torch.device(device) == self.device:
+            return self
         return Extractor(copy.deepcopy(self.network).to(device), self.card, self.sha256)
 
     def with_card(self, **changes: Any) -> Extractor:
@@ -151,17 +175,27 @@ class Extractor:
             seen = self.network.after(features, features[:, :0])
         return Observed(seen.features.numpy(), seen.logits.softmax(1).numpy(), plain.imagenet)
 
-    def observe_on(self, images_u8: Tensor) -> tuple[Tensor, Tensor]:
-        """One batch, uint8 (N, C, H, W), to (features (N, d), probabilities (N, classes)), all on its device.
-
-        The network has to be there (`to`). Whether the features are finite is not looked at: that would wait.
+    def see(self, images_u8: Tensor) -> Sight:
+        """A batch that is on any device, uint8 (N, C, H, W), as `observe` sees it, on the extractor's device.
 
         Raises:
             IncomparableReports: the images are of another shape than those it was made for.
         """
         self._check_shape(images_u8)
-        seen = self._look(images_u8)
-        return seen.features, seen.logits.softmax(1)
+        size = self.network.backbone.images_at_once if self.device.type == "cpu" else len(images_u8)
+        parts = [slice(start, start + size) for start in range(0, len(images_u8), size)]
+        seen = list(self._look_at(parts, images_u8))
+        own = torch.cat([part.own for part in seen])
+        return Sight(
+            torch.cat([part.features for part in seen]),
+            torch.cat([part.logits for part in seen]).softmax(1),
+            own.softmax(1) if self.card.kind == "inception" and own.shape[1] else None,
+        )
+
+    def observe_on(self, images_u8: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, d) and probabilities (N, classes) of `see`."""
+        seen = self.see(images_u8)
+        return seen.features, seen.probabilities
 
     def features(self, images_u8: Images, batch_size: int | None = None) -> npt.NDArray[np.float32]:
         """float32 (N, d)."""
