@@ -264,10 +264,13 @@ class ReferenceConfig(Section):
 
 
 class EvaluateConfig(Section):
-    """How a candidate is measured on `select`."""
+    """How a candidate is measured on `select`; where and by how many processes holds for the gate, too."""
 
     num_images: ImageCount = 10_000
     seed: Seed = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """That divide the images among themselves; on CUDA each has a device of its own."""
 
 
 # ---------------------------------------------------------------- training

@@ -109,8 +109,9 @@ def sample_of(
     extractor: Extractor,
     reference: ReferenceSample,
     seed: int,
+    device: str = "cpu",
 ) -> Sample:
-    """Of the rows that `rows_of` has found from `seed`, wherever that was."""
+    """Of the rows that `rows_of` has found from `seed`; device: the kind on which the features were computed."""
     arrays = {name: tensor.cpu().numpy() for name, tensor in rows.items()}
     features, pixels, classes = arrays["features"], arrays["pixels"], arrays["classes"]
     protocol = Protocol(
@@ -126,7 +127,7 @@ def sample_of(
         metric_version=reference.metric_version,
         extractor_accuracy=reference.extractor_accuracy,
         grey_repeated=reference.grey_repeated,
-        device=rows["features"].device.type,
+        device=device,
         conventions=CONVENTIONS,
     )
     return Sample(

@@ -20,7 +20,7 @@ ROOTS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("ganops.stages.prepare",),
     "reference": ("ganops.stages.reference",),
     "train": ("ganops.stages.train", "ganops.stages.train_rank"),
-    "evaluate": ("ganops.stages.evaluate",),
+    "evaluate": ("ganops.stages.evaluate", "ganops.stages.sampling_rank"),
 }
 """The modules that implement each stage of `dvc.yaml`."""
 

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from ganops.config import Config
 from ganops.data import prepared
 from ganops.errors import DamagedFile, UserError
-from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.judge import Judge
 from ganops.evaluation.memorisation import Offender
 from ganops.evaluation.reference import select_reference, train_rows
 from ganops.evaluation.report import FORMAT, EvaluationReport
-from ganops.evaluation.sample import BATCH_SIZE, read_training_images, take_sample
+from ganops.evaluation.sample import BATCH_SIZE
+from ganops.evaluation.sharded import Sampling
 from ganops.evaluation.threads import one_thread
 from ganops.files import read_json, replace_directory, write_json
 from ganops.layout import Layout
@@ -24,6 +24,7 @@ from ganops.models.sampling import generate
 from ganops.models.snapshot import Snapshot, load_snapshot
 from ganops.progress import Progress, silent
 from ganops.reports.grid import SheetRow, write_contact_sheet
+from ganops.stages.sampling import sampled
 
 REPORT, NEAREST = "report.json", "nearest.png"
 
@@ -37,18 +38,16 @@ def evaluate(layout: Layout, config: Config, candidate: str, progress: Progress 
         UserError: there is no reference yet.
         SnapshotError: the candidate is not trained, or its files or the extractor's are damaged.
         DamagedFile: the prepared training images are.
+        ConfigError: a device that is not there.
+        RankLost: one of several processes died.
     """
     config.candidate(candidate)
     reference = select_reference(layout.reference)
-    extractor = load_extractor(layout.reference / "extractor")
-    directory = layout.snapshot(candidate)
+    directory, settings = layout.snapshot(candidate), config.evaluate
     snapshot = load_snapshot(directory)
-    training_images = read_training_images(directory, snapshot)
-    settings = config.evaluate
+    sampling = Sampling(settings.num_images, settings.seed, BATCH_SIZE)
+    sample = sampled(directory, snapshot, layout.reference / "extractor", reference, sampling, settings, progress)
     with one_thread():
-        sample = take_sample(
-            snapshot, training_images, extractor, reference, settings.num_images, settings.seed, progress
-        )
         found = Judge(reference).judgement(sample)
     report = EvaluationReport(
         candidate=candidate,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from ganops.evaluation.compare import FORMAT, Comparison, compare, comparison_seed
-from ganops.evaluation.extractors import Extractor, load_extractor
 from ganops.evaluation.reference import ReferenceSample, test_reference
-from ganops.evaluation.sample import Sample, read_training_images, take_sample
+from ganops.evaluation.sample import BATCH_SIZE, Sample
+from ganops.evaluation.sharded import Sampling
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
 from ganops.locks import locked
@@ -21,6 +21,7 @@ from ganops.ports import ModelRegistry, ModelVersion
 from ganops.progress import Progress, silent
 from ganops.provenance.journal import Journal
 from ganops.stages.registered import registered_snapshot
+from ganops.stages.sampling import sampled
 from ganops.workspace import Workspace
 
 Outcome = Literal["promoted", "kept-champion", "unchanged"]
@@ -163,29 +164,16 @@ def _compare(
     reference: ReferenceSample,
     progress: Progress,
 ) -> Comparison:
-    extractor = load_extractor(workspace.layout.reference / "extractor")
     seed = comparison_seed(challenger.snapshot_sha256, champion.snapshot_sha256 if champion else None, reference.hash)
-    num_images = workspace.config.gate.num_images
+    sampling = Sampling(workspace.config.gate.num_images, seed, BATCH_SIZE)
+    extractor, settings = workspace.layout.reference / "extractor", workspace.config.evaluate
 
     def sample(version: ModelVersion) -> Sample:
-        return _sample(registry, version, extractor, reference, num_images, seed, progress)
+        """Images made now by the model as the registry holds it."""
+        with registered_snapshot(registry, version) as (directory, snapshot):
+            return sampled(directory, snapshot, extractor, reference, sampling, settings, progress)
 
     return compare(sample(challenger), sample(champion) if champion else None, reference, progress)
-
-
-def _sample(
-    registry: ModelRegistry,
-    version: ModelVersion,
-    extractor: Extractor,
-    reference: ReferenceSample,
-    num_images: int,
-    seed: int,
-    progress: Progress,
-) -> Sample:
-    """Images made now by the model as the registry holds it."""
-    with registered_snapshot(registry, version) as (directory, snapshot):
-        seen = read_training_images(directory, snapshot)
-        return take_sample(snapshot, seen, extractor, reference, num_images, seed, progress)
 
 
 def _pair(challenger: ModelVersion, champion: ModelVersion | None, reference: ReferenceSample) -> str:

@@ -36,7 +36,7 @@ from ganops.training.loop import SAMPLE_SEED, TrainingResult
 from ganops.training.loop import train as run_training
 from ganops.training.memory import enough_memory
 from ganops.training.ranks import ALONE, Ranks
-from ganops.training.torchrun import run_ranks
+from ganops.training.torchrun import Launch, processes_of, run_ranks
 
 STATS = "stats.jsonl"
 SCORE_SEED = 0
@@ -102,9 +102,10 @@ def _train_in_torchrun(task: TrainTask, progress: Progress) -> TrainingReport:
         "candidate": task.name,
         "code_digest": task.code_digest,
     }
-    folder = task.layout.state / "ranks" / task.name
+    folder, config = task.layout.state / "ranks" / task.name, task.config.train
+    launch = Launch(processes_of(config), config.device, config.timeout_seconds)
     try:
-        report = run_ranks("ganops.stages.train_rank", folder, job, task.config.train, progress)
+        report = run_ranks("ganops.stages.train_rank", folder, job, launch, progress)
     except RankLost as error:
         seen = task.checkpoints.resume_at()
         start = "from the start: there is no checkpoint yet" if seen is None else f"from {seen:,} images on"

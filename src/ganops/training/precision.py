@@ -13,8 +13,8 @@ from ganops.training.ranks import ALONE, Ranks
 _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
-def resolve_device(wanted: str, ranks: Ranks = ALONE) -> torch.device:
-    """`auto` is the first CUDA device where there is one; of several ranks, each has its own.
+def resolve_device(wanted: str, ranks: Ranks = ALONE, key: str = "train.device") -> torch.device:
+    """`auto` is the first CUDA device where there is one; of several ranks, each has its own. key: of params.yaml.
 
     Raises:
         ConfigError: `cuda` is asked for and not there.
@@ -24,7 +24,7 @@ def resolve_device(wanted: str, ranks: Ranks = ALONE) -> torch.device:
         device = torch.device("cuda", ranks.rank)
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise ConfigError(
-            f"'train.device' in params.yaml is '{wanted}', but torch sees {torch.cuda.device_count()} CUDA devices "
+            f"'{key}' in params.yaml is '{wanted}', but torch sees {torch.cuda.device_count()} CUDA devices "
             "on this machine. Set it to auto or cpu, or install a CUDA build of torch and its driver."
         )
     return device

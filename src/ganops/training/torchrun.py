@@ -17,6 +17,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -73,27 +74,36 @@ def processes_of(config: TrainConfig) -> int:
     return processes
 
 
+@final
+@dataclass(frozen=True)
+class Launch:
+    """How many processes, on which device (as configured), and in what time each has to answer the others."""
+
+    processes: int
+    device: str
+    timeout_seconds: float
+
+
 def run_ranks(
-    module: str, folder: Path, job: Mapping[str, Any], config: TrainConfig, progress: Progress
+    module: str, folder: Path, job: Mapping[str, Any], launch: Launch, progress: Progress
 ) -> Mapping[str, Any]:
-    """Run `module`, which calls `be_rank`, in as many processes as `processes_of` says; returns rank 0's report.
+    """Run `module`, which calls `be_rank`, in several processes; returns rank 0's report.
 
     folder: for their files; what is in it is deleted. job: plain data, for `be_rank`.
 
     Raises:
         RankLost: a process was killed, hung or failed in a way that nobody foresaw.
         GanOpsError: that a rank raised.
-        ConfigError: as `processes_of`.
     """
-    processes = processes_of(config)
+    processes = launch.processes
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    settings = {"device": config.device, "timeout_seconds": config.timeout_seconds}
+    settings = {"device": launch.device, "timeout_seconds": launch.timeout_seconds}
     write_json(folder / _JOB, {**settings, "work": job})
     np.save(folder / _ENTERED, np.zeros(processes, np.int64))
     code, said = _follow(_command(module, folder, processes), progress)
     if code != 0:
-        raise _failure(folder, processes, config.timeout_seconds, code, said)
+        raise _failure(folder, processes, launch.timeout_seconds, code, said)
     report: Mapping[str, Any] = read_json(folder / _REPORT)
     shutil.rmtree(folder, ignore_errors=True)
     return report

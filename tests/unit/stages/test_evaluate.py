@@ -13,7 +13,7 @@ from PIL import Image
 from ganops.config import Config, parse
 from ganops.data.prepared import load, write_dataset
 from ganops.data.split import Split
-from ganops.errors import IncomparableReports, SnapshotError, UnknownName, UserError
+from ganops.errors import ConfigError, IncomparableReports, SnapshotError, UnknownName, UserError
 from ganops.evaluation.extractors import Card, save_extractor
 from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
 from ganops.evaluation.pixels import pixel_features
@@ -96,6 +96,34 @@ def test_report_with_its_whole_protocol_and_without_the_test_split(layout: Layou
     assert (protocol.dtype, protocol.device, protocol.grey_repeated) == ("float32", "cpu", False)
     assert protocol.conventions["neighbours"] == 5
     assert np.load(layout.evaluate_dir("a") / "features.npy").shape == (300, 8)
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(layout: Layout) -> None:
+    notes: list[tuple[int, int]] = []
+    one = evaluate(layout, _config(), "a")
+    features = np.load(layout.evaluate_dir("a") / "features.npy")
+    config = parse({"evaluate": {"num_images": 300, "processes": 2, "device": "cpu"}, "candidates": {"a": CANDIDATE}})
+    two = evaluate(layout, config, "a", lambda done, total, note: notes.append((done, total)))
+    assert two.to_json() == one.to_json()
+    assert np.array_equal(np.load(layout.evaluate_dir("a") / "features.npy"), features)
+    assert notes[-1] == (256, 256)  # of the first process's share: a batch
+
+
+@pytest.mark.slow
+def test_what_a_process_refuses_is_refused_as_by_one(layout: Layout) -> None:
+    _save(layout, "a", ModelSpec("lite", (1, 9, 9), z_dim=8, width=4))
+    for processes in (1, 2):
+        config = parse({"evaluate": {"num_images": 300, "processes": processes}, "candidates": {"a": CANDIDATE}})
+        with pytest.raises(IncomparableReports, match="image shape differs"):
+            evaluate(layout, config, "a")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_the_users_mistake(layout: Layout) -> None:
+    config = parse({"evaluate": {"num_images": 300, "device": "cuda"}, "candidates": {"a": CANDIDATE}})
+    with pytest.raises(ConfigError, match=r"'evaluate.device' in params.yaml is 'cuda'"):
+        evaluate(layout, config, "a")
 
 
 def test_every_score_is_written_with_its_interval_and_every_class_with_its_shares(layout: Layout) -> None:

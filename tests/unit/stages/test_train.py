@@ -25,6 +25,7 @@ from ganops.errors import (
     WorkspaceBusy,
     WorkspaceError,
 )
+from ganops.evaluation.extractors.extractor import Sight
 from ganops.files import sha256_file
 from ganops.layout import Layout
 from ganops.models import FAMILIES, load_snapshot
@@ -47,6 +48,13 @@ class _MeanPixels:
     def features(self, images_u8: Any) -> np.ndarray[Any, Any]:
         images = np.asarray(images_u8).astype(np.float32).reshape(len(images_u8), 2, 4, 2, 4)
         return images.mean(axis=(2, 4)).reshape(len(images_u8), 4) / 255
+
+    def see(self, images_u8: torch.Tensor) -> Sight:
+        return Sight(torch.from_numpy(self.features(images_u8)), torch.empty(len(images_u8), 0))
+
+    def to(self, device: torch.device) -> _MeanPixels:
+        assert device.type == "cpu"
+        return self
 
 
 @pytest.fixture
