@@ -27,6 +27,7 @@ from ganops.evaluation.extractors.training import (
     erased,
     fit,
     length,
+    redundancy,
     seeded,
     shifted,
 )
@@ -96,17 +97,6 @@ def view(images: Tensor) -> Tensor:
 def instance_loss(embedded: Tensor) -> Tensor:
     """Mean cross entropy of finding, for each of the unit vectors (2n, k), the other view of its image."""
     return F.cross_entropy(_similarities(embedded) / SHARPNESS, _partners(embedded))
-
-
-def redundancy(features: Tensor) -> Tensor:
-    """Sum of the squared correlations between different features (n, width), per feature (Bardes et al. 2022, eq. 4).
-
-    Without it, a few directions would hold nearly all variance, and a Fréchet distance would look at nothing else.
-    """
-    centred = features - features.mean(0)
-    unit = centred / centred.square().sum(0).sqrt().clamp(min=1e-6)
-    correlations = unit.T @ unit
-    return (correlations.square().sum() - correlations.diagonal().square().sum()) / features.shape[1]
 
 
 def recognised(embedded: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from ganops.progress import Progress
 MIN_STEPS = 500
 """Small data is shown more often than `epochs`."""
 MOST_PIXELS, LEAST_BATCH = 2**22, 16
-"""Of a step: 64 images of 256x256, which take about a gigabyte to learn from."""
+"""Of a step, which bounds its memory: 64 images of 256x256."""
 PEAK_RATE, WEIGHT_DECAY = 4e-3, 1e-2
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
 LEAST_IMAGES = 20
@@ -126,6 +126,17 @@ class _Best:
 
     def _copied(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
+
+
+def redundancy(features: Tensor) -> Tensor:
+    """Sum of the squared correlations between different features (n, width), per feature (Bardes et al. 2022, eq. 4).
+
+    Without it, a few directions would hold nearly all variance, and a Fréchet distance would look at nothing else.
+    """
+    centred = features - features.mean(0)
+    unit = centred / centred.square().sum(0).sqrt().clamp(min=1e-6)
+    correlations = unit.T @ unit
+    return (correlations.square().sum() - correlations.diagonal().square().sum()) / features.shape[1]
 
 
 @contextmanager

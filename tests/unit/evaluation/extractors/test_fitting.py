@@ -65,6 +65,14 @@ def test_a_head_tells_the_datas_classes_and_is_calibrated() -> None:
     assert headed.card.classes == ("a", "b", "c")
 
 
+def test_what_was_seen_already_can_be_completed() -> None:
+    plain, shown = extractor(), images()
+    headed = fitted(plain, shown, dimensions=3, labels=np.arange(400) % 2, class_names=["a", "b"])
+    whole, completed = headed.observe(shown), headed.completed(plain.observe(shown))
+    np.testing.assert_allclose(completed.features, whole.features, atol=1e-6 * np.abs(whole.features).max())
+    np.testing.assert_allclose(completed.probabilities, whole.probabilities, atol=1e-6)
+
+
 def test_fitting_again_replaces_what_was_fitted() -> None:
     labels = np.arange(400) % 2
     once = fitted(extractor(), images(), dimensions=3, labels=labels, class_names=["a", "b"])

@@ -10,7 +10,7 @@ from torch import nn
 
 from ganops.config import ReferenceConfig
 from ganops.errors import TooFewImages
-from ganops.evaluation.extractors.training import MIN_STEPS, batches, divided, erased, fit, length, shifted
+from ganops.evaluation.extractors.training import MIN_STEPS, batches, divided, erased, fit, length, redundancy, shifted
 from ganops.progress import silent
 
 
@@ -109,3 +109,10 @@ def test_half_of_the_images_lose_a_square_to_their_mean_colour() -> None:
     assert sizes.max() <= 64 + 17  # eight pixels wide, or nine where it lies between
     means = images.mean((2, 3))[:, :, None, None].expand_as(images)
     torch.testing.assert_close(result.permute(0, 2, 3, 1)[changed], means.permute(0, 2, 3, 1)[changed])
+
+
+def test_redundancy_is_of_different_features_and_not_of_their_scale() -> None:
+    independent = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    assert redundancy(independent * torch.tensor([3.0, 0.1]) + 7).item() == pytest.approx(0.0, abs=1e-6)
+    same = independent[:, :1] * torch.tensor([[1.0, -2.0, 5.0]])
+    assert redundancy(same).item() == pytest.approx(2.0)  # each of three features with two others
