@@ -65,6 +65,29 @@ class IdxFolder:
             yield from _read_pair(pair)
 
 
+@final
+class IdxFile:
+    """One images file of such a folder, with the labels file beside it where there is one.
+
+    Raises:
+        SourceRefused: as `IdxFolder`; for a labels file, which holds no images.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.resolve().name
+        if (match := _IMAGES.match(path.name)) is None:
+            raise SourceRefused(
+                f"{path} holds no images as IDX files go, whose names end in images-idx3-ubyte, and .gz if packed: "
+                "pass the images file, beside which its labels are found, or the folder that holds both."
+            )
+        labels = _by_prefix(path.parent, _LABELS).get(match["prefix"])
+        self._pair = _pair(path, labels, _split(match["prefix"]))
+        self.expected = self._pair.count
+
+    def __iter__(self) -> Iterator[RawImage | Refusal]:
+        yield from _read_pair(self._pair)
+
+
 def _pairs(folder: Path) -> list[_Pair]:
     images, labels = _by_prefix(folder, _IMAGES), _by_prefix(folder, _LABELS)
     unlabelled = [path for prefix, path in images.items() if prefix not in labels]

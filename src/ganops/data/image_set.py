@@ -1,0 +1,217 @@
+"""Images of one size in an array on disk, whatever they came from: what is measured without a workspace."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import IO, Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+from ganops.data.pixels import GREY_MODES, Undecodable, decode, to_grey, to_rgb
+from ganops.data.prepare import class_names
+from ganops.data.sources.base import RawImage, Refusal, Source
+from ganops.errors import SourceRefused, UserError
+from ganops.files import digest_json, sha256_bytes
+from ganops.progress import Progress, silent
+
+U8 = npt.NDArray[np.uint8]
+_BLOCK_BYTES = 2**24
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images in the source's order.
+
+    images_u8: uint8 (N, C, H, W), 0-255, C of 1 or 3; on disk until touched.
+    labels: int64 (N,), index into `classes`; -1 where there is none.
+    split: the source's own split that they are; None where they are all it has.
+    origins: uint64 (N,), the first 8 bytes (big-endian) of the sha256 of each encoded image, as a model's list of its
+        training images has them; empty where images came bare.
+    remarks: what of the source was left out or changed, for a person.
+    """
+
+    images_u8: U8
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...] = ()
+    split: str | None = None
+    origins: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    remarks: tuple[str, ...] = ()
+
+    @staticmethod
+    def bare(images_u8: U8) -> ImageSet:
+        """Images (N, C, H, W) of which nothing else is known."""
+        return ImageSet(images_u8, np.full(len(images_u8), -1))
+
+    def __len__(self) -> int:
+        return len(self.images_u8)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        channels, height, width = self.images_u8.shape[1:]
+        return channels, height, width
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every image has a label, of two classes at least."""
+        return len(self) > 0 and int(self.labels.min()) >= 0 and len(np.unique(self.labels)) > 1
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Self:
+        """Those images alone, in memory."""
+        origins = self.origins[rows] if len(self.origins) else self.origins
+        return replace(self, images_u8=self.images_u8[rows], labels=self.labels[rows], origins=origins)
+
+    def sha256(self) -> str:
+        """Digest of shape and pixels: the same images in the same order have the same, whatever they lay in."""
+        digest = hashlib.sha256()
+        for block in self._blocks():
+            digest.update(block.data)
+        return digest_json({"shape": list(self.images_u8.shape), "pixels": digest.hexdigest()})
+
+    def fingerprints(self) -> npt.NDArray[np.uint64]:
+        """(N,), a hash of each image's pixels, equal where they are."""
+        found = (
+            hashlib.blake2b(image.tobytes(), digest_size=8).digest() for block in self._blocks() for image in block
+        )
+        return np.frombuffer(b"".join(found), np.uint64)
+
+    def _blocks(self) -> Iterator[U8]:
+        size = max(1, _BLOCK_BYTES // max(1, int(np.prod(self.shape))))
+        for start in range(0, len(self), size):
+            yield np.ascontiguousarray(self.images_u8[start : start + size])
+
+
+def read_image_set(
+    source: Source, split: str | None = None, required: bool = True, progress: Progress = silent
+) -> ImageSet:
+    """All images of a source, or those of one of its own splits; decoded once, into a file without a name.
+
+    split: `train` or `test`, as the source names its own. required: else all images stand for a split that it has not.
+
+    Raises:
+        UserError: the source has no such split.
+        SourceRefused: it cannot be read, holds no image, or holds images of different sizes.
+    """
+    reading = _Reading(source.name, split)
+    for done, item in enumerate(source):
+        if isinstance(item, Refusal):
+            reading.refuse(item)
+        elif split is None or item.split == split:
+            reading.add(item)
+        else:
+            reading.others.add(item.split)
+        if done % 500 == 0:
+            progress(done, source.expected, "decoding")
+    if not (required or len(reading)) and reading.others:
+        return read_image_set(source, None, progress=progress)
+    image_set = reading.finished()
+    progress(len(image_set), len(image_set), "decoded")
+    return image_set
+
+
+@final
+class _Reading:
+    """Images as they come: each is written behind the last, as grey or colour as it is."""
+
+    def __init__(self, name: str, split: str | None) -> None:
+        self._name, self._split = name, split
+        self._file = tempfile.TemporaryFile(prefix="ganops-images-")  # noqa: SIM115  # lives as long as its memory map
+        self._size: tuple[int, int] | None = None
+        self._first = ""
+        self._channels: list[int] = []
+        self._labels: list[str | None] = []
+        self._origins: list[int] = []
+        self._refused: list[Refusal] = []
+        self.others: set[str | None] = set()
+        """Splits of images that were not asked for."""
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def refuse(self, refusal: Refusal) -> None:
+        self._refused.append(refusal)
+
+    def add(self, raw: RawImage) -> None:
+        try:
+            image = decode(raw.data)
+            grey = image.mode in GREY_MODES
+            pixels = np.asarray(to_grey(image) if grey else to_rgb(image))
+        except Undecodable as error:
+            self.refuse(Refusal(raw.path, str(error)))
+            return
+        size = (pixels.shape[0], pixels.shape[1])
+        if self._size is None:
+            self._size, self._first = size, raw.path
+        elif size != self._size:
+            raise SourceRefused(
+                f"{self._name} holds images of different sizes: {self._first} is {_size(self._size)} pixels and "
+                f"{raw.path} is {_size(size)} (height x width). A score needs one size: scale or crop all of them "
+                "alike first."
+            )
+        self._file.write(pixels.tobytes() if grey else pixels.transpose(2, 0, 1).tobytes())
+        self._channels.append(1 if grey else 3)
+        self._labels.append(raw.label)
+        self._origins.append(int(sha256_bytes(raw.data)[:16], 16))
+
+    def finished(self) -> ImageSet:
+        if self._size is None:
+            raise self._nothing()
+        labels = class_names(self._labels)
+        index = {name: number for number, name in enumerate(labels)}
+        return ImageSet(
+            images_u8=self._images(self._size),
+            labels=np.array([-1 if label is None else index[label] for label in self._labels], np.int64),
+            classes=labels,
+            split=self._split,
+            origins=np.array(self._origins, np.uint64),
+            remarks=tuple(self._remarks()),
+        )
+
+    def _images(self, size: tuple[int, int]) -> U8:
+        self._file.flush()
+        colours = set(self._channels)
+        if len(colours) == 1:
+            return _mapped(self._file, (len(self._channels), *colours, *size))
+        pixels, flat = size[0] * size[1], np.memmap(self._file, np.uint8, "r")
+        with tempfile.TemporaryFile(prefix="ganops-images-") as file:
+            start = 0
+            for channels in self._channels:
+                image = flat[start : start + channels * pixels].reshape(channels, pixels)
+                file.write(np.broadcast_to(image, (3, pixels)).tobytes())
+                start += channels * pixels
+            return _mapped(file, (len(self._channels), 3, *size))
+
+    def _remarks(self) -> Iterator[str]:
+        if self._refused:
+            first = self._refused[0]
+            yield (
+                f"{len(self._refused)} of {len(self._refused) + len(self._channels)} files of {self._name} were left "
+                f"out, first {first.path}: {first.reason}"
+            )
+        grey = self._channels.count(1)
+        if 0 < grey < len(self._channels):
+            yield f"{grey} of {len(self._channels)} images of {self._name} are grey, and were repeated to 3 channels"
+
+    def _nothing(self) -> Exception:
+        if self.others:
+            known = sorted(filter(None, self.others))
+            has = f"it has {' and '.join(known)}" if known else "it has none of its own: leave --split out for it"
+            return UserError(f"{self._name} has no split '{self._split}'; {has}.")
+        if self._refused:
+            first = self._refused[0]
+            return SourceRefused(f"{self._name} holds no image that can be read; first {first.path}: {first.reason}.")
+        return SourceRefused(f"{self._name} holds no images.")
+
+
+def _mapped(file: IO[bytes], shape: Sequence[int]) -> U8:
+    file.flush()
+    return np.memmap(file, np.uint8, "r", shape=tuple(shape))
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
