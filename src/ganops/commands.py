@@ -6,6 +6,7 @@ import dataclasses
 import json as jsonlib
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -300,6 +301,40 @@ def bench_train(
         print_bench(results_console(), ground.name, hardware, found)
 
 
+# ---------------------------------------------------------------- scoring without a workspace
+
+
+def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) -> None:
+    """asked: the fields of `stages.score.ScoreRequest`."""
+    from ganops.reports.score import print_score
+    from ganops.stages.score import ScoreRequest
+    from ganops.stages.score import score as measure
+    from ganops.stages.score_cache import Cache, cache_folder
+
+    if plot is not None:
+        _require_place(plot, "--plot")
+    request, steps = ScoreRequest(**asked), Steps(errors_console())
+    remarks: list[str] = []
+    cache = Cache(cache_folder() if keep else None, say=remarks.append)
+    with steps.showing():
+        found = measure(request, partial(bootstrap.open_registry, start), _own_extractor(start), cache, steps.observe)
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    facts = found.to_json()
+    if json:
+        _print_json(facts)
+    else:
+        print_score(results_console(), facts)
+
+
+def _own_extractor(start: Path) -> Path | None:
+    """Where the workspace's extractor lies, if there is a workspace here."""
+    try:
+        return find(start).reference / "extractor"
+    except WorkspaceError:
+        return None
+
+
 # ---------------------------------------------------------------- the flow
 
 
@@ -454,13 +489,13 @@ def _report_line(done: int, total: int, note: str) -> None:
         print(f"progress {done} {total} {note}", flush=True)
 
 
-def _require_place(path: Path) -> None:
+def _require_place(path: Path, option: str = "-o") -> None:
     """Look before the work whether a file can lie there."""
     if path.is_dir():
-        raise UserError(f"{path} is a folder. Name a file in it with -o.")
+        raise UserError(f"{path} is a folder. Name a file in it with {option}.")
     if not path.parent.is_dir():
         raise UserError(
-            f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose another with -o."
+            f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose another with {option}."
         )
 
 
