@@ -320,11 +320,19 @@ def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) 
         found = measure(request, partial(bootstrap.open_registry, start), _own_extractor(start), cache, steps.observe)
     for remark in remarks:
         print(remark, file=sys.stderr)
-    facts = found.to_json()
+    facts = {**found.to_json(), "plot": None if plot is None else str(plot.resolve())}
+    if plot is not None:
+        from ganops.reports.score_picture import write_score_picture
+        from ganops.stages.score_neighbours import neighbour_groups
+
+        with _writing(plot, "--plot"):
+            write_score_picture(plot, facts, neighbour_groups(found))
     if json:
         _print_json(facts)
-    else:
-        print_score(results_console(), facts)
+        return
+    print_score(results_console(), facts)
+    if plot is not None:
+        _say(f"picture:  {plot}")
 
 
 def _own_extractor(start: Path) -> Path | None:
@@ -500,11 +508,13 @@ def _require_place(path: Path, option: str = "-o") -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, option: str = "-o") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}. Choose another file with -o.") from None
+        raise UserError(
+            f"{path} cannot be written: {error.strerror or error}. Choose another file with {option}."
+        ) from None
 
 
 def _counted(counts: Mapping[Any, int]) -> str:

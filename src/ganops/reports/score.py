@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ganops.data.sources.naming import printable
 from ganops.reports.curves import finite, text
 
 Better = Literal["lower", "higher", "near 1", "near 0"]
@@ -54,7 +55,7 @@ def print_score(console: Console, score: Mapping[str, Any]) -> None:
     if score["not_applicable"]:
         _line(console, "left out:", "; ".join(f"{name} {why}" for name, why in score["not_applicable"].items()))
     for note in score["notes"]:
-        console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(printable(note))}", highlight=False, soft_wrap=True)
 
 
 def side(facts: Mapping[str, Any]) -> str:
@@ -70,9 +71,8 @@ def seen_by(protocol: Mapping[str, Any]) -> str:
         return f"whatever computed the features, {protocol['dim']} for each image"
     accuracy = finite(protocol["extractor_accuracy"])
     right = f", {accuracy:.1%} of held-out images right" if accuracy else ""
-    return (
-        f"{protocol['extractor_origin']} (sha256 {protocol['extractor_sha256'][:8]}, {protocol['dim']} features{right})"
-    )
+    pinned = f"sha256 {protocol['extractor_sha256'][:8]}, {protocol['dim']} features{right}"
+    return f"{protocol['extractor']} ({pinned}), {protocol['extractor_origin']}"
 
 
 def interval(item: Mapping[str, Any]) -> str:
@@ -98,4 +98,4 @@ def _table(score: Mapping[str, Any]) -> Table:
 
 
 def _line(console: Console, what: str, said: str) -> None:
-    console.print(f"[dim]{what:<9}[/] {escape(said)}", highlight=False, soft_wrap=True)
+    console.print(f"[dim]{what:<9}[/] {escape(printable(said))}", highlight=False, soft_wrap=True)

@@ -31,7 +31,7 @@ _HELD_OUT_SHARE = 10
 @final
 @dataclass(frozen=True, eq=False)
 class Fitting:
-    """Images that an extractor may be fitted to. role: `train` or `B`; name: as the user wrote it."""
+    """Images that an extractor may be fitted to. role: `train` or `b`; name: as the user wrote it."""
 
     role: str
     name: str
@@ -73,7 +73,7 @@ def choose_extractor(
         return _fitted("classifier", fitting, cache, progress)
     if wanted in ("classifier",):
         return _fitted(wanted, fitting, cache, progress)
-    return Chosen(_stored(wanted, image_shape), wanted)
+    return Chosen(_stored(wanted, image_shape), f"from {wanted}")
 
 
 def _stored(wanted: str, image_shape: tuple[int, int, int]) -> Extractor:
@@ -127,7 +127,7 @@ def _fitted(kind: str, fitting: Fitting | None, cache: Cache, progress: Progress
         _fit_classifier(directory, images, dimensions, progress)
 
     files = cache.recall(key, lambda: _packed(fit))
-    origin = f"{kind}, fitted to the labels of {fitting.name} ({fitting.role})"
+    origin = f"fitted to the labels of {fitting.name} ({'B' if fitting.role == 'b' else 'training'})"
     return Chosen(_unpacked(files), origin, fitting.role)
 
 

@@ -22,7 +22,7 @@ from ganops.stages.score_inputs import Features, Images, Input, Model, checked_f
 
 NUM_IMAGES = 10_000
 """That a model makes, unless told otherwise."""
-SHOWN = 64
+SHOWN = 256
 """Images of a model that are kept to be looked at."""
 _DRAW_STREAM, _TRAIN_STREAM = 5, 0
 U8 = npt.NDArray[np.uint8]

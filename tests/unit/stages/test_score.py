@@ -23,6 +23,7 @@ from ganops.ports import ModelRegistry, ModelVersion
 from ganops.stages.score import Score, ScoreRequest, score
 from ganops.stages.score_cache import Cache
 from ganops.stages.score_inputs import Model, Wanted, open_input
+from ganops.stages.score_neighbours import neighbour_groups
 
 U8 = np.ndarray[Any, np.dtype[np.uint8]]
 CLASSES = ("bright", "dark")
@@ -274,7 +275,7 @@ def test_the_workspaces_own_extractor_is_taken_where_it_fits(gallery: Gallery, t
     assert found.protocol["extractor_sha256"] == load_extractor(own).sha256
     assert scored(gallery.bare, gallery.bare, own=own).protocol["extractor_sha256"] == load_extractor(own).sha256
     named = scored(gallery.bare, gallery.real, extractor=own)
-    assert named.metrics == found.metrics and named.chosen is not None and named.chosen.origin == str(own)
+    assert named.metrics == found.metrics and named.chosen is not None and named.chosen.origin == f"from {own}"
 
 
 def test_the_workspaces_own_extractor_is_left_where_it_does_not_fit(gallery: Gallery, tmp_path: Path) -> None:
@@ -414,3 +415,35 @@ def test_what_cannot_be_scored_is_told_in_one_sentence_or_two(
     monkeypatch.chdir(given)
     with pytest.raises(error, match=said):
         scored(a, b, **asked)
+
+
+# ---------------------------------------------------------------- what the picture shows
+
+
+def test_each_image_of_a_stands_over_its_nearest_in_b(gallery: Gallery) -> None:
+    found = scored(gallery.bare, gallery.real, split=":test", cache=gallery.cache, num_images=50)
+    drawn, farthest = neighbour_groups(found)
+    a, b = found.sides["a"], found.sides["b"]
+    distances = np.square(a.features[:, None].astype(float) - b.features[None].astype(float)).sum(2)
+    ours, nearest, second = drawn.strips
+    columns = len(ours.images_u8)
+    assert np.array_equal(ours.images_u8, a.shown(np.arange(columns)))
+    ranks = distances.argsort(1)[:columns]
+    assert np.array_equal(nearest.images_u8, b.shown(ranks[:, 0]))
+    assert np.array_equal(second.images_u8, b.shown(ranks[:, 1]))
+    assert np.array_equal(farthest.strips[0].images_u8, a.shown(distances.min(1).argsort()[::-1][:columns]))
+
+
+def test_copies_of_training_images_come_first(gallery: Gallery, tmp_path: Path) -> None:
+    train = read_image_set(open_source(str(gallery.real)), "train").images_u8[:, 0]
+    fresh = pictures(9, 60)[0]
+    np.save(tmp_path / "a.npy", np.concatenate([fresh, train[:4]]))
+    found = scored(tmp_path / "a.npy", gallery.real, split=":test", train=gallery.real, cache=gallery.cache)
+    (suspects,) = (group for group in neighbour_groups(found) if group.title.startswith("Nearest to training"))
+    ours, _, theirs = suspects.strips
+    assert np.array_equal(ours.images_u8[:4], theirs.images_u8[:4])
+    assert {image.tobytes() for image in ours.images_u8[:4]} == {image.tobytes() for image in train[:4]}
+
+
+def test_features_have_nothing_to_show(given: Path) -> None:
+    assert neighbour_groups(scored(given / "a.npy", given / "b.npy")) == []
