@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,21 @@ def test_a_registered_model_by_the_workspaces_own_extractor(trained: Shell, tmp_
     held_out = ("score", "models:/generator/1", "data/prepared", "--split", ":select", "--num-images", "400", "--json")
     found = json.loads(trained(*held_out, **cache).stdout)
     assert found["b"]["split"] == "select" and not any("trained on" in note for note in found["notes"])
+
+
+def test_a_workspaces_reference_is_not_looked_at_again(trained: Shell, tmp_path: Path) -> None:
+    shutil.copytree(trained.folder / "data" / "reference", tmp_path / "reference")
+    command = ("score", "models:/generator@champion", str(tmp_path / "reference"), "--num-images", "400")
+    found = json.loads(trained(*command, "--split", ":select", "--json").stdout)
+    facts = json.loads((tmp_path / "reference" / "reference.json").read_text())
+    assert found["protocol"]["reference_hash"] == facts["splits"]["select"]["hash"]
+    assert found["protocol"]["extractor_sha256"] == facts["extractor"]["sha256"]
+    assert found["b"]["kind"] == "reference" and "class_coverage" in found["metrics"]
+    assert "choose one with --split" in trained(*command, expect=2).stderr
+
+    card = tmp_path / "reference" / "extractor" / "extractor.json"
+    card.write_text(card.read_text().replace('"seed": 0', '"seed": 1'))
+    assert "is of another protocol" in trained(*command, "--split", ":select", expect=2).stderr
 
 
 def pickled(folder: Path) -> str:

@@ -60,7 +60,9 @@ def print_score(console: Console, score: Mapping[str, Any]) -> None:
 
 def side(facts: Mapping[str, Any]) -> str:
     """One side in words."""
-    what = {"images": "images", "model": "images of a model", "features": "features"}[facts["kind"]]
+    what = {"images": "images", "model": "images of a model", "features": "features", "reference": "features"}[
+        facts["kind"]
+    ]
     split = f", split {facts['split']}" if facts["split"] else ""
     return f"{facts['name']}{split}: {facts['num_images']:,} {what} (sha256 {facts['sha256'][:8]})"
 

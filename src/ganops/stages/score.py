@@ -22,8 +22,8 @@ from ganops.evaluation.classes import class_shares
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.judge import Metric
 from ganops.stages.score_cache import Cache
-from ganops.stages.score_extractor import Chosen, Fitting, choose_extractor
-from ganops.stages.score_inputs import Features, Images, Input, Registries, Wanted, open_input
+from ganops.stages.score_extractor import Chosen, Fitting, choose_extractor, named_extractor, require_fitting
+from ganops.stages.score_inputs import Features, Images, Input, Pinned, Registries, Wanted, open_input
 from ganops.stages.score_looking import Seen, look
 from ganops.stages.score_measuring import measure, require_comparable, require_one_shape
 from ganops.stages.score_notes import notes
@@ -209,6 +209,9 @@ def _chosen(
 ) -> Chosen | None:
     """The extractor; None where all that was given is features."""
     given = [item for item in inputs.values() if isinstance(item, Features)]
+    pinned = [item for item in inputs.values() if isinstance(item, Pinned)]
+    if pinned:
+        return _of_reference(request, pinned, given, shape)
     if shape is None:
         if request.extractor is not None:
             raise UserError("--extractor is for images, and all that was given is features. Leave it out.")
@@ -221,6 +224,30 @@ def _chosen(
     return choose_extractor(
         request.extractor, shape, workspace_extractor, _fitting(inputs), cache, partial(observe, "fit the extractor")
     )
+
+
+def _of_reference(
+    request: ScoreRequest, pinned: Sequence[Pinned], given: Sequence[Features], shape: tuple[int, int, int] | None
+) -> Chosen:
+    """The one that the reference was made with: no other sees what it sees."""
+    first, extractor = pinned[0], pinned[0].extractor
+    if other := next((item for item in pinned if item.extractor.sha256 != extractor.sha256), None):
+        raise UserError(
+            f"{first.name} and {other.name} are of different protocols: their extractors are {extractor.sha256[:8]} "
+            f"and {other.extractor.sha256[:8]}. Score against the images themselves."
+        )
+    if given:
+        raise UserError(
+            f"Of the features in {given[0].name} nobody can tell whether they are of the extractor that {first.name} "
+            "was made with. Score the images themselves."
+        )
+    if request.extractor is not None and named_extractor(request.extractor).sha256 != extractor.sha256:
+        raise UserError(
+            f"{first.name} is of another protocol: it was made with the extractor {extractor.sha256[:8]}, and "
+            f"--extractor {request.extractor} is another. Leave it out, or score against the images themselves."
+        )
+    require_fitting(extractor, first.name, shape)
+    return Chosen(extractor, f"of {first.name}")
 
 
 def _fitting(inputs: Mapping[str, Input]) -> Fitting | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ganops.provenance.code import modules_digest
 from ganops.stages.reference import IMAGES_PER_DIMENSION, MIN_DIMENSIONS
 from ganops.stages.score_cache import Arrays, Cache
 
-KINDS = "classifier"
+KINDS = ("classifier",)
 SETTINGS = ReferenceConfig()
 """Of an extractor that is fitted now: the defaults of `params.yaml`."""
 _HELD_OUT_SHARE = 10
@@ -71,26 +72,39 @@ def choose_extractor(
             if _fits(found, image_shape):
                 return Chosen(found, "the workspace's own")
         return _fitted("classifier", fitting, cache, progress)
-    if wanted in ("classifier",):
+    if wanted in KINDS:
         return _fitted(wanted, fitting, cache, progress)
-    return Chosen(_stored(wanted, image_shape), f"from {wanted}")
+    extractor = named_extractor(wanted)
+    require_fitting(extractor, wanted, image_shape)
+    return Chosen(extractor, f"from {wanted}")
 
 
-def _stored(wanted: str, image_shape: tuple[int, int, int]) -> Extractor:
+def named_extractor(wanted: str) -> Extractor:
+    """A pinned one.
+
+    Raises:
+        UserError: there is none of that name.
+        SnapshotError: its files are damaged.
+    """
     directory = Path(wanted).expanduser()
     if not directory.is_dir():
+        near = difflib.get_close_matches(wanted, KINDS, n=1)
+        meant = f", did you mean '{near[0]}'?" if near else "."
         raise UserError(
-            f"There is no extractor '{wanted}'. Name the directory of one, such as data/reference/extractor of a "
-            f"workspace, or one of {KINDS}."
+            f"There is no extractor '{wanted}'{meant} Name the directory of one, such as data/reference/extractor of a "
+            f"workspace, or one of {', '.join(KINDS)}."
         )
-    extractor = load_extractor(directory)
-    if not _fits(extractor, image_shape):
+    return load_extractor(directory)
+
+
+def require_fitting(extractor: Extractor, name: str, image_shape: tuple[int, int, int] | None) -> None:
+    """Raises UserError where the extractor is made for other images (C, H, W)."""
+    if image_shape is not None and not _fits(extractor, image_shape):
         raise UserError(
-            f"The extractor in {wanted} looks at images of {extractor.card.image_shape} (channels, height, width), and "
+            f"The extractor of {name} looks at images of {extractor.card.image_shape} (channels, height, width), and "
             f"these are {image_shape}. Choose an extractor that was made for such images, or `--extractor classifier`, "
             "which is fitted to them."
         )
-    return extractor
 
 
 def _fits(extractor: Extractor, image_shape: tuple[int, int, int]) -> bool:

@@ -16,6 +16,8 @@ from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.prepared import DATASET, load
 from ganops.data.sources import open_source
 from ganops.errors import DataRefused, SourceRefused, UnknownName, UserError
+from ganops.evaluation.extractors import Extractor, load_extractor
+from ganops.evaluation.reference import METRIC_VERSION, REFERENCE, ReferenceSample, select_reference, test_reference
 from ganops.evaluation.sample import TRAINING_IMAGES, read_training_images
 from ganops.models.snapshot import MODEL, WEIGHTS, Snapshot, load_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
@@ -39,6 +41,11 @@ class Images:
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.images.shape
+
+    @property
+    def origins(self) -> npt.NDArray[np.uint64]:
+        """See `ImageSet`."""
+        return self.images.origins
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,7 +77,29 @@ class Model:
         return self.snapshot.spec.image_shape
 
 
-Input = Images | Features | Model
+@final
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """A workspace's `data/reference`: what its own extractor has seen already in images that are not read again."""
+
+    name: str
+    sample: ReferenceSample
+    extractor: Extractor
+
+    @property
+    def split(self) -> str:
+        return self.sample.split
+
+    @property
+    def origins(self) -> npt.NDArray[np.uint64]:
+        """See `data.image_set.ImageSet`."""
+        return first_bytes(self.sample.ids)
+
+    def __len__(self) -> int:
+        return len(self.sample.features)
+
+
+Input = Images | Features | Model | Pinned
 
 
 @final
@@ -98,16 +127,25 @@ def open_input(wanted: Wanted, registries: Registries, progress: Progress) -> In
     if spec.startswith("models:"):
         _no_split(wanted, "a model")
         return _registered(spec, registries)
-    if (path / MODEL).exists() or (path / WEIGHTS).exists():
+    if _is_there(path / MODEL) or _is_there(path / WEIGHTS):
         _no_split(wanted, "a model")
         return _snapshot(spec, path)
     if is_array_file(spec):
         _no_split(wanted, "an array")
         return _array(spec, str(path))
-    if (path / DATASET).exists():
+    if _is_there(path / DATASET):
         return _prepared(wanted, path)
+    if _is_there(path / REFERENCE):
+        return _pinned(wanted, path)
     images = read_image_set(open_source(spec), wanted.split, wanted.required, progress)
     return Images(spec, images, images.split)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that may not be read: whoever opens it will say why
+        return False
 
 
 def _no_split(wanted: Wanted, kind: str) -> None:
@@ -189,6 +227,11 @@ def checked_features(features: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     return found
 
 
+def first_bytes(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Of digests (N, 32) the first 8 bytes, big-endian, (N,)."""
+    return np.ascontiguousarray(ids[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
+
+
 def _prepared(wanted: Wanted, path: Path) -> Images:
     dataset = load(path)
     names = list(dataset.counts)
@@ -198,6 +241,22 @@ def _prepared(wanted: Wanted, path: Path) -> Images:
             "`--split :select`."
         )
     chosen = dataset.split(names[names.index(wanted.split)])
-    origins = np.ascontiguousarray(chosen.ids[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
-    images = ImageSet(chosen.images_u8, chosen.labels, dataset.classes, wanted.split, origins)
+    images = ImageSet(chosen.images_u8, chosen.labels, dataset.classes, wanted.split, first_bytes(chosen.ids))
     return Images(wanted.spec, images, wanted.split)
+
+
+def _pinned(wanted: Wanted, path: Path) -> Pinned:
+    readers = {"select": select_reference, "test": test_reference}
+    if wanted.split not in readers:
+        raise UserError(
+            f"{wanted.spec} is a workspace's reference, of the splits {' and '.join(readers)}: choose one with "
+            "--split, as in `--split :select`."
+        )
+    sample, extractor = readers[wanted.split](path), load_extractor(path / "extractor")
+    if (sample.extractor_sha256, sample.metric_version) != (extractor.sha256, METRIC_VERSION):
+        raise UserError(
+            f"{wanted.spec} is of another protocol: it was made with the extractor {sample.extractor_sha256[:8]} and "
+            f"version {sample.metric_version} of the metrics, and here are {extractor.sha256[:8]} and version "
+            f"{METRIC_VERSION}. Run `ganops reference` again."
+        )
+    return Pinned(wanted.spec, sample, extractor)

@@ -18,7 +18,7 @@ from ganops.models.sampling import generate
 from ganops.progress import Progress
 from ganops.stages.score_cache import Arrays, Cache
 from ganops.stages.score_extractor import features_key
-from ganops.stages.score_inputs import Features, Images, Input, Model, checked_features
+from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned, checked_features
 
 NUM_IMAGES = 10_000
 """That a model makes, unless told otherwise."""
@@ -33,7 +33,8 @@ U8 = npt.NDArray[np.uint8]
 class Seen:
     """One side as it is measured.
 
-    kind: `images`, `model` or `features`. sha256: of the images' pixels, the snapshot or the features.
+    kind: `images`, `model`, `features` or `reference`. sha256: of the images' pixels, the snapshot, the features, or
+        what identifies a workspace's reference.
     features: (n, d). classes: int64 (n,), as the extractor sees them; None where it knows none.
     images_u8, order: image i of the features is `images_u8[order[i]]`, uint8 (C, H, W), for a person to look at; of a
         model only the first few are there, of features none (None).
@@ -88,6 +89,10 @@ def look(
         return _made(role, item, extractor, num_images or NUM_IMAGES, seed, progress)
     count = len(item)
     rows = _rows(role, count, num_images, seed)
+    if isinstance(item, Pinned):
+        sample = item.sample
+        classes = sample.classes[rows] if sample.num_classes else None
+        return Seen(item.name, "reference", sample.hash, sample.split, sample.features[rows], classes)
     if isinstance(item, Features):
         features = item.features[rows]
         digest = digest_json({"shape": list(features.shape), "features": sha256_bytes(features.tobytes())})

@@ -19,7 +19,7 @@ from ganops.evaluation.reference import METRIC_VERSION, ReferenceSample, referen
 from ganops.evaluation.sample import Sample
 from ganops.evaluation.threads import one_thread
 from ganops.progress import Progress
-from ganops.stages.score_inputs import Features, Input
+from ganops.stages.score_inputs import Images, Input, Model
 from ganops.stages.score_looking import Seen
 
 MEMORY = frozenset({"memorisation"})
@@ -38,12 +38,12 @@ class Found:
 
 
 def require_one_shape(inputs: Mapping[str, Input]) -> tuple[int, int, int] | None:
-    """(C, H, W) of all that are images; None where all are features.
+    """(C, H, W) of all that are images; None where there are none.
 
     Raises:
         UserError: two are of different shapes.
     """
-    shaped = [(item.name, item.shape) for item in inputs.values() if not isinstance(item, Features)]
+    shaped = [(item.name, item.shape) for item in inputs.values() if isinstance(item, Images | Model)]
     if not shaped:
         return None
     first, shape = shaped[0]
@@ -131,7 +131,7 @@ def _reference(side: Seen, train: Seen | None, extractor: Extractor | None) -> R
         ids=np.empty((0, 32), np.uint8),  # what a model was trained on is told, and refused by the gate alone
         train_features=train.features if train else side.features[:0],
         num_classes=len(extractor.card.classes) if extractor else 0,
-        hash=reference_hash(sha256, side.sha256),
+        hash=side.sha256 if side.kind == "reference" else reference_hash(sha256, side.sha256),
         extractor=extractor.card.kind if extractor else _GIVEN,
         extractor_sha256=sha256,
         preprocessing="as-is@1",

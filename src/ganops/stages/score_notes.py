@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ganops.stages.reference import IMAGES_PER_DIMENSION
 from ganops.stages.score_extractor import Chosen
-from ganops.stages.score_inputs import Images, Input, Model
+from ganops.stages.score_inputs import Images, Input, Model, Pinned
 from ganops.stages.score_looking import Seen
 
 _ROLES = {"a": "A", "b": "B", "train": "the training images", "heldout": "the held-out images"}
@@ -51,8 +51,8 @@ def _the_same(inputs: Mapping[str, Input], sides: Mapping[str, Seen]) -> Iterato
 
 def _trained_on_the_reference(inputs: Mapping[str, Input]) -> Iterator[str]:
     a, b = inputs["a"], inputs["b"]
-    if isinstance(a, Model) and isinstance(b, Images):
-        seen = int(np.isin(b.images.origins, a.trained_on).sum())
+    if isinstance(a, Model) and isinstance(b, Images | Pinned):
+        seen = int(np.isin(b.origins, a.trained_on).sum())
         if seen:
             yield (
                 f"A was trained on {seen:,} of the {len(b):,} images of B: it is judged by what it has seen, and "
