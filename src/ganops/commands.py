@@ -305,11 +305,11 @@ def bench_train(
 
 
 def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) -> None:
-    """asked: the fields of `stages.score.ScoreRequest`."""
+    """asked: the fields of `stages.score_request.ScoreRequest`."""
     from ganops.reports.score import print_score
-    from ganops.stages.score import ScoreRequest
     from ganops.stages.score import score as measure
     from ganops.stages.score_cache import Cache, cache_folder
+    from ganops.stages.score_request import ScoreRequest
 
     if plot is not None:
         _require_place(plot, "--plot")

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-import numpy as np
-import torch
-
-from ganops.config import ReferenceConfig
-from ganops.data.image_set import ImageSet
-from ganops.errors import DataRefused, UserError
-from ganops.evaluation.extractors import Card, Extractor, load_extractor, save_extractor, train_classifier
-from ganops.evaluation.extractors.training import project
-from ganops.files import digest_json, write_bytes
+from ganops.errors import UserError
+from ganops.evaluation.extractors import Extractor, load_extractor
+from ganops.evaluation.extractors.extractor import CARD
 from ganops.progress import Progress
-from ganops.provenance.code import modules_digest
-from ganops.stages.reference import IMAGES_PER_DIMENSION, MIN_DIMENSIONS
-from ganops.stages.score_cache import Arrays, Cache
-
-KINDS = ("classifier",)
-SETTINGS = ReferenceConfig()
-"""Of an extractor that is fitted now: the defaults of `params.yaml`."""
-_HELD_OUT_SHARE = 10
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Fitting:
-    """Images that an extractor may be fitted to. role: `train` or `b`; name: as the user wrote it."""
-
-    role: str
-    name: str
-    images: ImageSet
+from ganops.stages.score_cache import Cache
+from ganops.stages.score_fitting import FITTED, Fitting, fitted_extractor
+from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned
 
 
 @final
@@ -51,32 +29,102 @@ class Chosen:
 
 
 def choose_extractor(
-    wanted: str | None,
-    image_shape: tuple[int, int, int],
-    workspace_extractor: Path | None,
-    fitting: Fitting | None,
-    cache: Cache,
-    progress: Progress,
-) -> Chosen:
-    """The one that was asked for, else the workspace's where it fits, else one that is fitted now.
+    wanted: str | None, inputs: Mapping[str, Input], workspace_extractor: Path | None, cache: Cache, progress: Progress
+) -> Chosen | None:
+    """The one that was asked for, else the workspace's where it fits, else one that is fitted now; None where all that
+    was given is features.
 
-    wanted: `classifier`, or a directory. fitting: None where there are no images to fit to.
+    wanted: `classifier`, or a directory.
 
     Raises:
-        UserError: there is no such extractor, it is made for other images, or nothing is there to fit one to.
+        UserError: there is no such extractor, it is made for other images, nothing is there to fit one to, or the
+            images are not alike in shape.
         SnapshotError: its files are damaged.
     """
-    if wanted is None:
-        if workspace_extractor is not None and (workspace_extractor / "extractor.json").exists():
-            found = load_extractor(workspace_extractor)
-            if _fits(found, image_shape):
-                return Chosen(found, "the workspace's own")
-        return _fitted("classifier", fitting, cache, progress)
-    if wanted in KINDS:
-        return _fitted(wanted, fitting, cache, progress)
+    shape = common_shape(inputs)
+    if pinned := [item for item in inputs.values() if isinstance(item, Pinned)]:
+        return _of_reference(wanted, pinned, inputs, shape)
+    if shape is None:
+        if wanted is not None:
+            raise UserError("--extractor is for images, and all that was given is features. Leave it out.")
+        return None
+    if wanted in (None, *FITTED):
+        _require_no_features(inputs)
+    if wanted is None and (own := _own(workspace_extractor, shape)) is not None:
+        return Chosen(own, "the workspace's own")
+    if wanted in (None, *FITTED):
+        fitting = _fitting(inputs)
+        origin = f"fitted to the labels of {fitting.name} ({'B' if fitting.role == 'b' else 'training'})"
+        return Chosen(fitted_extractor(wanted or "classifier", fitting, cache, progress), origin, fitting.role)
     extractor = named_extractor(wanted)
-    require_fitting(extractor, wanted, image_shape)
+    require_fitting(extractor, wanted, shape)
     return Chosen(extractor, f"from {wanted}")
+
+
+def common_shape(inputs: Mapping[str, Input]) -> tuple[int, int, int] | None:
+    """(C, H, W) of all that are images; None where there are none.
+
+    Raises:
+        UserError: two are of different shapes.
+    """
+    shaped = [(item.name, item.shape) for item in inputs.values() if isinstance(item, Images | Model)]
+    if not shaped:
+        return None
+    first, shape = shaped[0]
+    for name, other in shaped[1:]:
+        if other[0] != shape[0]:
+            colour, grey = (first, name) if shape[0] == 3 else (name, first)
+            raise UserError(
+                f"{colour} holds colour images and {grey} grey ones: they cannot be compared. Turn both into one or "
+                "the other first (grey images that are stored with three channels count as colour)."
+            )
+        if other != shape:
+            raise UserError(
+                f"The sizes differ: {first} holds images of {shape[1]}x{shape[2]} pixels (height x width) and {name} "
+                f"of {other[1]}x{other[2]}. Scale both alike first: a score would tell of the scaling."
+            )
+    return shape
+
+
+def _own(directory: Path | None, shape: tuple[int, int, int]) -> Extractor | None:
+    """The workspace's, if there is one and it is made for such images."""
+    if directory is None or not (directory / CARD).exists():
+        return None
+    extractor = load_extractor(directory)
+    return extractor if _fits(extractor, shape) else None
+
+
+def _require_no_features(inputs: Mapping[str, Input]) -> None:
+    for item in inputs.values():
+        if isinstance(item, Features):
+            raise UserError(
+                f"{item.name} holds features and not images, so that the others have to be looked at by the extractor "
+                "that made them: name it with --extractor DIR."
+            )
+
+
+def _of_reference(
+    wanted: str | None, pinned: Sequence[Pinned], inputs: Mapping[str, Input], shape: tuple[int, int, int] | None
+) -> Chosen:
+    """The one that the reference was made with: no other sees what it sees."""
+    first, extractor = pinned[0], pinned[0].extractor
+    if other := next((item for item in pinned if item.extractor.sha256 != extractor.sha256), None):
+        raise UserError(
+            f"{first.name} and {other.name} are of different protocols: their extractors are {extractor.sha256[:8]} "
+            f"and {other.extractor.sha256[:8]}. Score against the images themselves."
+        )
+    if given := next((item for item in inputs.values() if isinstance(item, Features)), None):
+        raise UserError(
+            f"Of the features in {given.name} nobody can tell whether they are of the extractor that {first.name} was "
+            "made with. Score the images themselves."
+        )
+    if wanted is not None and (wanted in FITTED or named_extractor(wanted).sha256 != extractor.sha256):
+        raise UserError(
+            f"{first.name} is of another protocol: it was made with the extractor {extractor.sha256[:8]}, and "
+            f"--extractor {wanted} is another. Leave it out, or score against the images themselves."
+        )
+    require_fitting(extractor, first.name, shape)
+    return Chosen(extractor, f"of {first.name}")
 
 
 def named_extractor(wanted: str) -> Extractor:
@@ -88,11 +136,11 @@ def named_extractor(wanted: str) -> Extractor:
     """
     directory = Path(wanted).expanduser()
     if not directory.is_dir():
-        near = difflib.get_close_matches(wanted, KINDS, n=1)
+        near = difflib.get_close_matches(wanted, FITTED, n=1)
         meant = f", did you mean '{near[0]}'?" if near else "."
         raise UserError(
             f"There is no extractor '{wanted}'{meant} Name the directory of one, such as data/reference/extractor of a "
-            f"workspace, or one of {', '.join(KINDS)}."
+            f"workspace, or one of {', '.join(FITTED)}."
         )
     return load_extractor(directory)
 
@@ -111,96 +159,13 @@ def _fits(extractor: Extractor, image_shape: tuple[int, int, int]) -> bool:
     return extractor.card.image_shape in (None, image_shape)
 
 
-def _fitted(kind: str, fitting: Fitting | None, cache: Cache, progress: Progress) -> Chosen:
-    if fitting is None:
+def _fitting(inputs: Mapping[str, Input]) -> Fitting:
+    """The training images where there are any, else B."""
+    role = "train" if "train" in inputs else "b"
+    item, b = inputs[role], inputs["b"]
+    if not isinstance(item, Images):
         raise UserError(
             "There are no images here to fit an extractor to. Name images with --train, or a pinned extractor with "
             "--extractor DIR."
         )
-    images = fitting.images
-    if not images.labelled:
-        raise UserError(
-            f"The extractor 'classifier' learns from labels, and {fitting.name} has not a label of one of two or more "
-            "classes for each image. Give labels (a subfolder for each class, a labels file, a label column in "
-            "parquet), or name another extractor with --extractor DIR."
-        )
-    dimensions = _dimensions(len(images))
-    key = {
-        "what": "extractor",
-        "kind": kind,
-        "images": images.sha256(),
-        "labels": digest_json(images.labels.tolist()),
-        "classes": list(images.classes),
-        "settings": SETTINGS.model_dump(mode="json"),
-        "dimensions": dimensions,
-        "code": modules_digest("ganops.evaluation.extractors"),
-        "torch": torch.__version__,
-    }
-
-    def fit(directory: Path) -> None:
-        _fit_classifier(directory, images, dimensions, progress)
-
-    files = cache.recall(key, lambda: _packed(fit))
-    origin = f"fitted to the labels of {fitting.name} ({'B' if fitting.role == 'b' else 'training'})"
-    return Chosen(_unpacked(files), origin, fitting.role)
-
-
-def _dimensions(count: int) -> int:
-    return max(MIN_DIMENSIONS, min(SETTINGS.features, count // IMAGES_PER_DIMENSION))
-
-
-def _fit_classifier(directory: Path, images: ImageSet, dimensions: int, progress: Progress) -> None:
-    if len(images) < 2 * MIN_DIMENSIONS:
-        raise DataRefused(
-            f"{len(images)} images are too few to fit a classifier to; at least {2 * MIN_DIMENSIONS} are needed. Name "
-            "a pinned extractor with --extractor DIR."
-        )
-    order = np.random.Generator(np.random.Philox(key=[SETTINGS.seed, 2])).permutation(len(images))
-    held_out, learnt = np.sort(order[::_HELD_OUT_SHARE]), np.sort(np.setdiff1d(order, order[::_HELD_OUT_SHARE]))
-    pixels = np.ascontiguousarray(images.images_u8)
-    network = train_classifier(pixels[learnt], images.labels[learnt], len(images.classes), SETTINGS, progress)
-    card = Card(
-        kind="classifier",
-        image_shape=images.shape,
-        width=SETTINGS.features,
-        dim=dimensions,
-        classes=images.classes,
-        accuracy=0.0,
-        preprocessing=preprocessing(images.shape),
-        seed=SETTINGS.seed,
-    )
-    projected = project(network, pixels[learnt], dimensions)
-    right = Extractor(projected, card, "").observe(pixels[held_out]).classes == images.labels[held_out]
-    save_extractor(directory, projected, Card(**{**vars(card), "accuracy": float(right.mean())}))
-
-
-def preprocessing(image_shape: tuple[int, int, int]) -> str:
-    """Names the pixels' way where there is none: they are taken as they are."""
-    channels, height, width = image_shape
-    return f"as-is-{'rgb' if channels == 3 else 'grey'}-{height}x{width}@1"
-
-
-def _packed(fit: Callable[[Path], None]) -> Arrays:
-    """The files of an extractor's directory, as arrays of bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "extractor"
-        fit(directory)
-        return {path.name: np.frombuffer(path.read_bytes(), np.uint8) for path in sorted(directory.iterdir())}
-
-
-def _unpacked(files: Arrays) -> Extractor:
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            write_bytes(Path(folder) / name, content.tobytes())
-        return load_extractor(Path(folder))
-
-
-def features_key(extractor: Extractor, images_sha256: str) -> dict[str, Any]:
-    """All that the features of images depend on."""
-    return {
-        "what": "features",
-        "extractor": extractor.sha256,
-        "images": images_sha256,
-        "code": modules_digest("ganops.evaluation.extractors"),
-        "torch": torch.__version__,
-    }
+    return Fitting(role, item.name, item.images, len(item) if isinstance(b, Model) else len(b))

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ganops.data.image_set import ImageSet
 from ganops.evaluation.distances import subset_rows
@@ -16,8 +17,8 @@ from ganops.evaluation.sample import BATCH_SIZE
 from ganops.files import digest_json, sha256_bytes
 from ganops.models.sampling import generate
 from ganops.progress import Progress
+from ganops.provenance.code import modules_digest
 from ganops.stages.score_cache import Arrays, Cache
-from ganops.stages.score_extractor import features_key
 from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned, checked_features
 
 NUM_IMAGES = 10_000
@@ -120,7 +121,7 @@ def _looked(item: Images, rows: npt.NDArray[np.int64], extractor: Extractor, cac
         checked_features(observed.features, item.name)
         return {"features": observed.features, "probabilities": observed.probabilities}
 
-    seen = cache.recall(features_key(extractor, digest), observe)
+    seen = cache.recall(_key(extractor, digest), observe)
     progress(len(images), len(images), "done")
     order = np.searchsorted(ascending, rows)
     return Seen(
@@ -165,3 +166,14 @@ def _made(role: str, model: Model, extractor: Extractor, count: int, seed: int, 
         images_u8=np.concatenate(kept),
         order=np.arange(min(count, SHOWN)),
     )
+
+
+def _key(extractor: Extractor, images_sha256: str) -> dict[str, Any]:
+    """All that the features of images depend on."""
+    return {
+        "what": "features",
+        "extractor": extractor.sha256,
+        "images": images_sha256,
+        "code": modules_digest("ganops.evaluation.extractors"),
+        "torch": torch.__version__,
+    }

@@ -19,7 +19,7 @@ from ganops.evaluation.reference import METRIC_VERSION, ReferenceSample, referen
 from ganops.evaluation.sample import Sample
 from ganops.evaluation.threads import one_thread
 from ganops.progress import Progress
-from ganops.stages.score_inputs import Images, Input, Model
+from ganops.stages.score_inputs import Input, Model
 from ganops.stages.score_looking import Seen
 
 MEMORY = frozenset({"memorisation"})
@@ -37,44 +37,28 @@ class Found:
     protocol: Mapping[str, Any]
 
 
-def require_one_shape(inputs: Mapping[str, Input]) -> tuple[int, int, int] | None:
-    """(C, H, W) of all that are images; None where there are none.
+def require_enough(inputs: Mapping[str, Input], num_images: int | None) -> None:
+    """Look before the work whether there is enough to measure with.
 
     Raises:
-        UserError: two are of different shapes.
+        TooFewImages: A or B has fewer than the metrics need.
     """
-    shaped = [(item.name, item.shape) for item in inputs.values() if isinstance(item, Images | Model)]
-    if not shaped:
-        return None
-    first, shape = shaped[0]
-    for name, other in shaped[1:]:
-        if other[0] != shape[0]:
-            colour, grey = (first, name) if shape[0] == 3 else (name, first)
-            raise UserError(
-                f"{colour} holds colour images and {grey} grey ones: they cannot be compared. Turn both into one or "
-                "the other first (grey images that are stored with three channels count as colour)."
+    for role in ("a", "b"):
+        item = inputs[role]
+        drawn = num_images if role == "a" or isinstance(item, Model) else None
+        there = [count for count in (None if isinstance(item, Model) else len(item), drawn) if count is not None]
+        if there and min(there) <= NEIGHBOURS:
+            count = min(there)
+            raise TooFewImages(
+                f"{count} image{'s' * (count != 1)} of {item.name} would be measured, and at least {NEIGHBOURS + 1} "
+                f"are needed on either side: precision and recall look at the {NEIGHBOURS} nearest neighbours. For an "
+                "interval that says something, hundreds are needed."
             )
-        if other != shape:
-            raise UserError(
-                f"The sizes differ: {first} holds images of {shape[1]}x{shape[2]} pixels (height x width) and {name} "
-                f"of {other[1]}x{other[2]}. Scale both alike first: a score would tell of the scaling."
-            )
-    return shape
 
 
 def require_comparable(sides: Mapping[str, Seen]) -> None:
-    """Raises:
-    TooFewImages: a side has too few to measure with.
-    UserError: features of different widths.
-    """
+    """Raises UserError for features of different widths."""
     a = sides["a"]
-    for name in ("a", "b"):
-        if len(sides[name]) <= NEIGHBOURS:
-            raise TooFewImages(
-                f"{sides[name].name} has {len(sides[name])} image{'s' * (len(sides[name]) != 1)}, and at least "
-                f"{NEIGHBOURS + 1} are needed on either side: precision and recall look at the {NEIGHBOURS} nearest "
-                "neighbours. Hundreds and more are needed for an interval that says something."
-            )
     for side in sides.values():
         if side.features.shape[1] != a.features.shape[1]:
             raise UserError(

@@ -20,10 +20,11 @@ from ganops.evaluation.extractors import load_extractor
 from ganops.files import sha256_file, write_json
 from ganops.models import ModelSpec, build_generator, generate, load_snapshot, save_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
-from ganops.stages.score import Score, ScoreRequest, score
+from ganops.stages.score import Score, score
 from ganops.stages.score_cache import Cache
 from ganops.stages.score_inputs import Model, Wanted, open_input
 from ganops.stages.score_neighbours import neighbour_groups
+from ganops.stages.score_request import ScoreRequest
 
 U8 = np.ndarray[Any, np.dtype[np.uint8]]
 CLASSES = ("bright", "dark")
@@ -195,7 +196,7 @@ def test_images_are_looked_at_by_a_classifier_that_is_fitted_once(
     def fit(*arguments: object, **named: object) -> None:
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr("ganops.stages.score_extractor._fit_classifier", fit)
+    monkeypatch.setattr("ganops.stages.score_fitting._fit_classifier", fit)
     monkeypatch.setattr("ganops.evaluation.extractors.Extractor.observe", fit)
     assert scored(gallery.bare, gallery.real, **asked).metrics == first.metrics
     moved = gallery.root / "under another name"
@@ -374,8 +375,8 @@ def broken(folder: Path) -> None:
         ("a.npy", "wide.npy", {}, UserError, r"differ in width: .*a.npy has 6 .*wide.npy has 9"),
         ("nan.npy", "b.npy", {}, DataRefused, r"6 of 50 features of .*nan.npy .* not finite"),
         ("a.npy", "constant.npy", {}, DataRefused, r"All 50 features of .*constant.npy are the same"),
-        ("one.npy", "b.npy", {}, TooFewImages, r"one.npy has 1 image, and at least 6"),
-        ("a.npy", "five.npy", {}, TooFewImages, r"five.npy has 5 images, and at least 6"),
+        ("one.npy", "b.npy", {}, TooFewImages, r"1 image of .*one.npy would be measured, and at least 6"),
+        ("a.npy", "five.npy", {}, TooFewImages, r"5 images of .*five.npy would"),
         ("none.npy", "b.npy", {}, DataRefused, r"none.npy holds no features"),
         ("whole.npy", "b.npy", {}, SourceRefused, r"int64 of shape \(50, 6\), which is neither images nor features"),
         ("floats.npy", "b.npy", {}, SourceRefused, r"Images are uint8"),
