@@ -16,6 +16,7 @@ from typing import Any
 from ganops import bootstrap
 from ganops.bootstrap import App, When
 from ganops.errors import UnknownName, UserError, WorkspaceError
+from ganops.files import cache_folder
 from ganops.layout import Layout
 from ganops.ports import ModelVersion
 from ganops.process import die_with_parent
@@ -308,7 +309,7 @@ def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) 
     """asked: the fields of `stages.score_request.ScoreRequest`."""
     from ganops.reports.score import print_score
     from ganops.stages.score import score as measure
-    from ganops.stages.score_cache import Cache, cache_folder
+    from ganops.stages.score_cache import Cache
     from ganops.stages.score_request import ScoreRequest
 
     if plot is not None:

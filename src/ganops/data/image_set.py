@@ -62,9 +62,13 @@ class ImageSet:
         return len(self) > 0 and int(self.labels.min()) >= 0 and len(np.unique(self.labels)) > 1
 
     def take(self, rows: npt.NDArray[np.int64]) -> Self:
-        """Those images alone, in memory."""
+        """Those images alone, in that order, on disk again."""
         origins = self.origins[rows] if len(self.origins) else self.origins
-        return replace(self, images_u8=self.images_u8[rows], labels=self.labels[rows], origins=origins)
+        with _spool() as file:
+            for row in rows:
+                file.write(self.images_u8[row].tobytes())
+            images = _mapped(file, (len(rows), *self.shape))
+        return replace(self, images_u8=images, labels=self.labels[rows], origins=origins)
 
     def sha256(self) -> str:
         """Digest of shape and pixels: the same images in the same order have the same, whatever they lay in."""
@@ -120,7 +124,7 @@ class _Reading:
 
     def __init__(self, name: str, split: str | None) -> None:
         self._name, self._split = name, split
-        self._file = tempfile.TemporaryFile(prefix="ganops-images-")  # noqa: SIM115  # lives as long as its memory map
+        self._file = _spool()
         self._size: tuple[int, int] | None = None
         self._first = ""
         self._channels: list[int] = []
@@ -178,7 +182,7 @@ class _Reading:
         if len(colours) == 1:
             return _mapped(self._file, (len(self._channels), *colours, *size))
         pixels, flat = size[0] * size[1], np.memmap(self._file, np.uint8, "r")
-        with tempfile.TemporaryFile(prefix="ganops-images-") as file:
+        with _spool() as file:
             start = 0
             for channels in self._channels:
                 image = flat[start : start + channels * pixels].reshape(channels, pixels)
@@ -206,6 +210,11 @@ class _Reading:
             first = self._refused[0]
             return SourceRefused(f"{self._name} holds no image that can be read; first {first.path}: {first.reason}.")
         return SourceRefused(f"{self._name} holds no images.")
+
+
+def _spool() -> IO[bytes]:
+    """A file without a name, which lives as long as it is open or mapped."""
+    return tempfile.TemporaryFile(prefix="ganops-images-")
 
 
 def _mapped(file: IO[bytes], shape: Sequence[int]) -> U8:

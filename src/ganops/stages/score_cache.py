@@ -17,7 +17,6 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from ganops.data.sources.fashion_mnist import cache_folder as user_cache_folder
 from ganops.files import digest_json, sha256_bytes, write_bytes
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -25,12 +24,6 @@ LIMIT_BYTES = 4 * 2**30
 """Of all entries together: those that were not used for longest make room."""
 _DIGEST_LENGTH = 64
 _SUFFIX = ".entry"
-
-
-def cache_folder() -> Path:
-    """`$GANOPS_CACHE`, else the user's cache folder."""
-    named = os.environ.get("GANOPS_CACHE")
-    return Path(named).expanduser() if named else user_cache_folder()
 
 
 def _nobody(remark: str) -> None:

@@ -23,8 +23,8 @@ def notes(inputs: Mapping[str, Input], sides: Mapping[str, Seen], chosen: Chosen
     yield from _few(sides)
     if chosen is not None and chosen.fitted_on == "b":
         yield (
-            "The extractor was fitted to B itself, so that it sees B a little too sharply, and distances come out "
-            "larger. Name other images of the same kind with --train, or a pinned extractor with --extractor DIR."
+            "The extractor was fitted to B itself, so that it may see B more sharply than A, and distances may come "
+            "out larger. Name other images of the same kind with --train, or a pinned extractor with --extractor DIR."
         )
     for item in inputs.values():
         if isinstance(item, Images):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganops.stages.score_cache import Arrays, Cache, cache_folder
+from ganops.files import cache_folder
+from ganops.stages.score_cache import Arrays, Cache
 
 KEY = {"what": "features", "images": "a" * 64}
 

@@ -17,6 +17,7 @@ from typing import final
 from ganops.data.sources.base import RawImage, Refusal
 from ganops.data.sources.idx import IdxFolder
 from ganops.errors import SourceRefused
+from ganops.files import cache_folder
 
 BASE_URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"
 MD5_UNCOMPRESSED = {
@@ -47,11 +48,6 @@ class FashionMnist:
             if not (target.is_file() and _matches(target, digest)):
                 _fetch(f"{self._base_url}/{target.name}", target, digest)
         yield from IdxFolder(self._cache, name=self.name)
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/ganops`, by default `~/.cache/ganops`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganops"
 
 
 def _fetch(url: str, target: Path, digest: str) -> None:
