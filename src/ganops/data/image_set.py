@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import IO, Self, final
 
 import numpy as np
 import numpy.typing as npt
 
-from ganops.data.pixels import GREY_MODES, Undecodable, decode, to_grey, to_rgb
+from ganops.data.pixels import GREY_MODES, Undecodable, decode, encode_png, to_grey, to_rgb
 from ganops.data.prepare import class_names
-from ganops.data.sources.base import RawImage, Refusal, Source
+from ganops.data.sources.base import BareImage, BareSource, RawImage, Refusal, Source
 from ganops.errors import SourceRefused, UserError
 from ganops.files import digest_json, sha256_bytes
 from ganops.progress import Progress, silent
@@ -30,8 +30,6 @@ class ImageSet:
     images_u8: uint8 (N, C, H, W), 0-255, C of 1 or 3; on disk until touched.
     labels: int64 (N,), index into `classes`; -1 where there is none.
     split: the source's own split that they are; None where they are all it has.
-    origins: uint64 (N,), the first 8 bytes (big-endian) of the sha256 of each encoded image, as a model's list of its
-        training images has them; empty where images came bare.
     remarks: what of the source was left out or changed, for a person.
     """
 
@@ -39,8 +37,9 @@ class ImageSet:
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...] = ()
     split: str | None = None
-    origins: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     remarks: tuple[str, ...] = ()
+    encoded: npt.NDArray[np.uint64] | None = None
+    """(N,), see `origins`; None where the images came as bare pixels."""
 
     @staticmethod
     def bare(images_u8: U8) -> ImageSet:
@@ -63,12 +62,12 @@ class ImageSet:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Self:
         """Those images alone, in that order, on disk again."""
-        origins = self.origins[rows] if len(self.origins) else self.origins
+        encoded = None if self.encoded is None else self.encoded[rows]
         with _spool() as file:
             for row in rows:
                 file.write(self.images_u8[row].tobytes())
             images = _mapped(file, (len(rows), *self.shape))
-        return replace(self, images_u8=images, labels=self.labels[rows], origins=origins)
+        return replace(self, images_u8=images, labels=self.labels[rows], encoded=encoded)
 
     def sha256(self) -> str:
         """Digest of shape and pixels: the same images in the same order have the same, whatever they lay in."""
@@ -76,6 +75,16 @@ class ImageSet:
         for block in self._blocks():
             digest.update(block.data)
         return digest_json({"shape": list(self.images_u8.shape), "pixels": digest.hexdigest()})
+
+    def origins(self) -> npt.NDArray[np.uint64]:
+        """(N,), the first 8 bytes (big-endian) of the sha256 of each encoded image, as a model's list of its training
+        images has them; bare pixels are encoded as `data add` does."""
+        if self.encoded is not None:
+            return self.encoded
+        pixels = (
+            image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)) for image in self.images_u8
+        )
+        return np.array([_origin(encode_png(each)) for each in pixels], np.uint64)
 
     def fingerprints(self) -> npt.NDArray[np.uint64]:
         """(N,), a hash of each image's pixels, equal where they are."""
@@ -102,7 +111,7 @@ def read_image_set(
         SourceRefused: it cannot be read, holds no image, or holds images of different sizes.
     """
     reading = _Reading(source.name, split)
-    for done, item in enumerate(source):
+    for done, item in enumerate(source.bare() if isinstance(source, BareSource) else source):
         if isinstance(item, Refusal):
             reading.refuse(item)
         elif split is None or item.split == split:
@@ -129,7 +138,7 @@ class _Reading:
         self._first = ""
         self._channels: list[int] = []
         self._labels: list[str | None] = []
-        self._origins: list[int] = []
+        self._encoded: list[int] = []
         self._refused: list[Refusal] = []
         self.others: set[str | None] = set()
         """Splits of images that were not asked for."""
@@ -140,27 +149,34 @@ class _Reading:
     def refuse(self, refusal: Refusal) -> None:
         self._refused.append(refusal)
 
-    def add(self, raw: RawImage) -> None:
-        try:
-            image = decode(raw.data)
-            grey = image.mode in GREY_MODES
-            pixels = np.asarray(to_grey(image) if grey else to_rgb(image))
-        except Undecodable as error:
-            self.refuse(Refusal(raw.path, str(error)))
+    def add(self, item: RawImage | BareImage) -> None:
+        if isinstance(item, BareImage):
+            self._write(item.pixels, item.path, item.label)
             return
+        try:
+            image = decode(item.data)
+            pixels = np.asarray(to_grey(image) if image.mode in GREY_MODES else to_rgb(image))
+        except Undecodable as error:
+            self.refuse(Refusal(item.path, str(error)))
+            return
+        self._write(pixels, item.path, item.label)
+        self._encoded.append(_origin(item.data))
+
+    def _write(self, pixels: U8, path: str, label: str | None) -> None:
+        """Of pixels (H, W) or (H, W, 3)."""
+        grey = pixels.ndim == 2
         size = (pixels.shape[0], pixels.shape[1])
         if self._size is None:
-            self._size, self._first = size, raw.path
+            self._size, self._first = size, path
         elif size != self._size:
             raise SourceRefused(
                 f"{self._name} holds images of different sizes: {self._first} is {_size(self._size)} pixels and "
-                f"{raw.path} is {_size(size)} (height x width). A score needs one size: scale or crop all of them "
+                f"{path} is {_size(size)} (height x width). A score needs one size: scale or crop all of them "
                 "alike first."
             )
         self._file.write(pixels.tobytes() if grey else pixels.transpose(2, 0, 1).tobytes())
         self._channels.append(1 if grey else 3)
-        self._labels.append(raw.label)
-        self._origins.append(int(sha256_bytes(raw.data)[:16], 16))
+        self._labels.append(label)
 
     def finished(self) -> ImageSet:
         if self._size is None:
@@ -172,8 +188,8 @@ class _Reading:
             labels=np.array([-1 if label is None else index[label] for label in self._labels], np.int64),
             classes=labels,
             split=self._split,
-            origins=np.array(self._origins, np.uint64),
             remarks=tuple(self._remarks()),
+            encoded=np.array(self._encoded, np.uint64) if self._encoded else None,
         )
 
     def _images(self, size: tuple[int, int]) -> U8:
@@ -220,6 +236,10 @@ def _spool() -> IO[bytes]:
 def _mapped(file: IO[bytes], shape: Sequence[int]) -> U8:
     file.flush()
     return np.memmap(file, np.uint8, "r", shape=tuple(shape))
+
+
+def _origin(encoded: bytes) -> int:
+    return int(sha256_bytes(encoded)[:16], 16)
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -42,10 +42,9 @@ class Images:
     def shape(self) -> tuple[int, int, int]:
         return self.images.shape
 
-    @property
     def origins(self) -> npt.NDArray[np.uint64]:
         """See `ImageSet`."""
-        return self.images.origins
+        return self.images.origins()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -90,7 +89,6 @@ class Pinned:
     def split(self) -> str:
         return self.sample.split
 
-    @property
     def origins(self) -> npt.NDArray[np.uint64]:
         """See `data.image_set.ImageSet`."""
         return first_bytes(self.sample.ids)
@@ -241,7 +239,7 @@ def _prepared(wanted: Wanted, path: Path) -> Images:
             "`--split :select`."
         )
     chosen = dataset.split(names[names.index(wanted.split)])
-    images = ImageSet(chosen.images_u8, chosen.labels, dataset.classes, wanted.split, first_bytes(chosen.ids))
+    images = ImageSet(chosen.images_u8, chosen.labels, dataset.classes, wanted.split, encoded=first_bytes(chosen.ids))
     return Images(wanted.spec, images, wanted.split)
 
 

@@ -51,8 +51,8 @@ def _the_same(inputs: Mapping[str, Input], sides: Mapping[str, Seen]) -> Iterato
 
 def _trained_on_the_reference(inputs: Mapping[str, Input]) -> Iterator[str]:
     a, b = inputs["a"], inputs["b"]
-    if isinstance(a, Model) and isinstance(b, Images | Pinned):
-        seen = int(np.isin(b.origins, a.trained_on).sum())
+    if isinstance(a, Model) and len(a.trained_on) and isinstance(b, Images | Pinned):
+        seen = int(np.isin(b.origins(), a.trained_on).sum())
         if seen:
             yield (
                 f"A was trained on {seen:,} of the {len(b):,} images of B: it is judged by what it has seen, and "

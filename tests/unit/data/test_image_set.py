@@ -10,9 +10,27 @@ from PIL import Image
 
 from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.pixels import encode_png
-from ganops.data.sources import RawImage, Refusal, open_source
+from ganops.data.sources import BareImage, RawImage, Refusal, open_source
 from ganops.errors import SourceRefused, UserError
 from ganops.files import sha256_bytes
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A source of bare pixels, which must not be encoded to be read."""
+
+    images: tuple[BareImage, ...]
+    name: str = "bare"
+
+    @property
+    def expected(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[RawImage | Refusal]:
+        raise AssertionError("encoded")
+
+    def bare(self) -> Iterator[BareImage]:
+        return iter(self.images)
 
 
 @dataclass(frozen=True)
@@ -43,8 +61,20 @@ def test_pixels_labels_and_origins_come_through_in_order() -> None:
     found = read_image_set(Listed(items))
     assert np.array_equal(found.images_u8, np.stack([grey(0), grey(1), grey(2)])[:, None])
     assert found.classes == ("9", "10") and found.labels.tolist() == [1, 0, -1] and not found.labelled
-    assert hex(int(found.origins[1]))[2:].zfill(16) == sha256_bytes(items[1].data)[:16]
+    assert hex(int(found.origins()[1]))[2:].zfill(16) == sha256_bytes(items[1].data)[:16]
     assert found.split is None and found.remarks == ()
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
+def test_bare_pixels_give_what_their_encoding_gives(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
+    images = tuple(BareImage(each, "x.png", label) for each, label in zip(pixels, "aba", strict=True))
+    bare, encoded = read_image_set(Bare(images)), read_image_set(Listed(tuple(each.encoded() for each in images)))
+    assert bare.sha256() == encoded.sha256() and bare.labels.tolist() == encoded.labels.tolist() == [0, 1, 0]
+    assert np.array_equal(bare.origins(), encoded.origins())
+    rows = np.array([2, 0])
+    assert np.array_equal(bare.take(rows).origins(), encoded.take(rows).origins())
+    assert np.array_equal(bare.take(rows).images_u8, encoded.images_u8[rows])
 
 
 def test_grey_among_colour_is_repeated_and_told() -> None:

@@ -243,7 +243,7 @@ def test_a_model_against_itself_makes_other_images(gallery: Gallery) -> None:
 
 
 def test_what_was_trained_on_is_told(gallery: Gallery, tmp_path: Path) -> None:
-    origins = np.sort(read_image_set(open_source(str(gallery.real)), "test").origins[:30])
+    origins = np.sort(read_image_set(open_source(str(gallery.real)), "test").origins()[:30])
     spec = ModelSpec("lite", (1, 8, 8), z_dim=4, width=4)
     save_snapshot(tmp_path / "model", build_generator(spec), spec, {})
     np.save(tmp_path / "model" / "training_images.npy", origins)
