@@ -27,9 +27,9 @@ from ganops.adapters.prefect_server import next_run, serve, start_server
 from ganops.adapters.servers import require_servers
 from ganops.adapters.training_record import ParentRun, TrainingRecord
 from ganops.config import MAX_SEED
-from ganops.errors import FlowError, GanOpsError, UserError
+from ganops.errors import FlowError, GanOpsError, UserError, WorkspaceError
 from ganops.layout import Layout
-from ganops.ports import DataValidator, ModelVersion
+from ganops.ports import DataValidator, ModelRegistry, ModelVersion
 from ganops.provenance import code
 from ganops.provenance.journal import Journal
 from ganops.reports.summary import RunSummary
@@ -214,8 +214,9 @@ def _opened(workspace: Workspace, observe: Observer | None = None) -> App:
     return App(workspace, observe or _observer, threading.BoundedSemaphore(workspace.config.run.parallel))
 
 
-def _require_vendors() -> None:
-    missing = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is None]
+def _require_vendors(*extras: str) -> None:
+    wanted = extras or tuple(_EXTRAS)
+    missing = [extra for extra in wanted if importlib.util.find_spec(_EXTRAS[extra]) is None]
     if missing:
         raise UserError(
             f"A workspace needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
@@ -245,6 +246,20 @@ def running(start: Path, when: When, seed: int | None) -> Iterator[App]:
 def validator() -> DataValidator:
     """The judge of data."""
     return GxValidator()
+
+
+def open_registry(start: Path, name: str) -> ModelRegistry:
+    """The registry of a model's name, of the workspace at or above `start`, which need not be writable otherwise.
+
+    Raises:
+        UserError: there is no workspace, or no MLflow.
+    """
+    _require_vendors("mlflow")
+    try:
+        layout = workspaces.find(start)
+    except WorkspaceError as error:
+        raise WorkspaceError(f"models:/{name} names a model in the registry of a workspace. {error}") from None
+    return MlflowRegistry(open_store(layout, name, os.environ), name)
 
 
 def create_workspace(folder: Path) -> Layout:

@@ -262,6 +262,66 @@ def sample(
     commands.sample(context.obj, stage, version, count, seed, label, output, json)
 
 
+@app.command()
+def score(
+    context: typer.Context,
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="What is judged: a source as of `data add`, .npy or .npz (FILE.npz:KEY) of images or features, a "
+            "snapshot's directory, or models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME@ALIAS.",
+        ),
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="The reference: any of the same.")],
+    metrics: Annotated[
+        list[str] | None, typer.Option(help="Only these, by name: fd_star,kid; can be given again. Else all.")
+    ] = None,
+    extractor: Annotated[
+        str | None,
+        typer.Option(
+            help="classifier (fitted now), or a pinned extractor's directory; else the workspace's where it fits, "
+            "else one that is fitted now."
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The sources' own splits: A's and B's, as train:test; or one for both.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Images that A's model was trained on: looks for copies of them.")
+    ] = None,
+    heldout: Annotated[
+        str | None, typer.Option(help="Images of the same kind that it was not trained on; else B.")
+    ] = None,
+    num_images: Annotated[
+        int | None,
+        typer.Option(min=2, max=1_000_000, help="That a model makes (else 10,000); of A's images at most so many."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 2, help="Seed of latents and draws.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Where a picture of it goes (PNG).")] = None,
+    cache: Annotated[bool, typer.Option(help="Keep features and fitted extractors for the next time.")] = True,
+    json: JsonFlag = False,
+) -> None:
+    """How near A comes to B: distances, fidelity, variety, each with its interval. Needs no workspace."""
+    from ganops import commands
+
+    commands.score(
+        context.obj,
+        plot=plot,
+        keep=cache,
+        json=json,
+        a=a,
+        b=b,
+        metrics=tuple(name for given in metrics or () for name in given.split(",") if name.strip()),
+        extractor=extractor,
+        split=split,
+        train=train,
+        heldout=heldout,
+        num_images=num_images,
+        seed=seed,
+    )
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one paragraph, never a traceback."""
     stop_as_by_ctrl_c()

@@ -6,6 +6,7 @@ import dataclasses
 import json as jsonlib
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any
 from ganops import bootstrap
 from ganops.bootstrap import App, When
 from ganops.errors import UnknownName, UserError, WorkspaceError
+from ganops.files import cache_folder
 from ganops.layout import Layout
 from ganops.ports import ModelVersion
 from ganops.process import die_with_parent
@@ -318,6 +320,48 @@ def bench_evaluate(parts: Collection[str], turns: int, weights: Path | None, thr
         print_evaluation_bench(results_console(), hardware, found)
 
 
+# ---------------------------------------------------------------- scoring without a workspace
+
+
+def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) -> None:
+    """asked: the fields of `stages.score_request.ScoreRequest`."""
+    from ganops.reports.score import print_score
+    from ganops.stages.score import score as measure
+    from ganops.stages.score_cache import Cache
+    from ganops.stages.score_request import ScoreRequest
+
+    if plot is not None:
+        _require_place(plot, "--plot")
+    request, steps = ScoreRequest(**asked), Steps(errors_console())
+    remarks: list[str] = []
+    cache = Cache(cache_folder() if keep else None, say=remarks.append)
+    with steps.showing():
+        found = measure(request, partial(bootstrap.open_registry, start), _own_extractor(start), cache, steps.observe)
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    facts = {**found.to_json(), "plot": None if plot is None else str(plot.resolve())}
+    if plot is not None:
+        from ganops.reports.score_picture import write_score_picture
+        from ganops.stages.score_neighbours import neighbour_groups
+
+        with _writing(plot, "--plot"):
+            write_score_picture(plot, facts, neighbour_groups(found))
+    if json:
+        _print_json(facts)
+        return
+    print_score(results_console(), facts)
+    if plot is not None:
+        _say(f"picture:  {plot}")
+
+
+def _own_extractor(start: Path) -> Path | None:
+    """Where the workspace's extractor lies, if there is a workspace here."""
+    try:
+        return find(start).reference / "extractor"
+    except WorkspaceError:
+        return None
+
+
 # ---------------------------------------------------------------- the flow
 
 
@@ -472,22 +516,24 @@ def _report_line(done: int, total: int, note: str) -> None:
         print(f"progress {done} {total} {note}", flush=True)
 
 
-def _require_place(path: Path) -> None:
+def _require_place(path: Path, option: str = "-o") -> None:
     """Look before the work whether a file can lie there."""
     if path.is_dir():
-        raise UserError(f"{path} is a folder. Name a file in it with -o.")
+        raise UserError(f"{path} is a folder. Name a file in it with {option}.")
     if not path.parent.is_dir():
         raise UserError(
-            f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose another with -o."
+            f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose another with {option}."
         )
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, option: str = "-o") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}. Choose another file with -o.") from None
+        raise UserError(
+            f"{path} cannot be written: {error.strerror or error}. Choose another file with {option}."
+        ) from None
 
 
 def _counted(counts: Mapping[Any, int]) -> str:

@@ -32,6 +32,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     _sync_directory(path.parent)
 
 
+def cache_folder() -> Path:
+    """What can be made or fetched again: `$GANOPS_CACHE`, else `$XDG_CACHE_HOME/ganops`, else `~/.cache/ganops`."""
+    if named := os.environ.get("GANOPS_CACHE"):
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganops"
+
+
 def publish(finished: Path, path: Path) -> None:
     """Give a file that is complete its own name, in the same folder: durably, and at once for every reader."""
     handle = os.open(finished, os.O_RDONLY)

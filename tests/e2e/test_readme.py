@@ -54,7 +54,11 @@ def images(tmp_path: Path) -> Path:
 def test_the_readme_from_the_first_command_to_the_last(repository: Path, tmp_path: Path, images: Path) -> None:
     write_json(tmp_path / "small.json", SMALL)
     (tmp_path / "readme.sh").write_text(script((repository / "README.md").read_text()))
-    environment = {**os.environ, "PATH": f"{GANOPS.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{GANOPS.parent}{os.pathsep}{os.environ['PATH']}",
+        "GANOPS_CACHE": str(tmp_path / "cache"),
+    }
     result = subprocess.run(
         ["bash", "readme.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
     )
@@ -63,6 +67,7 @@ def test_the_readme_from_the_first_command_to_the_last(repository: Path, tmp_pat
     assert "Serving the flow of" in result.stdout
     grid = Image.open(tmp_path / "mine" / "reports" / "grid.png")
     assert min(grid.size) >= 64
+    assert min(Image.open(tmp_path / "mine" / "reports" / "score.png").size) >= 64
     answer = json.loads((tmp_path / "answer.json").read_text())
     assert len(answer["predictions"]) == 4
     assert base64.b64decode(answer["predictions"][0]["png"]).startswith(b"\x89PNG")

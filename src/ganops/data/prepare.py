@@ -60,7 +60,7 @@ def plan(manifest: pa.Table, accepted: npt.NDArray[np.uint8], config: DataConfig
     height, width = config.image_size or _common_size(facts)
     channels = config.channels or _common_channels(facts)
     digests, labels = facts.column("sha256").to_pylist(), facts.column("label").to_pylist()
-    classes = _class_names(labels)
+    classes = class_names(labels)
     index = {name: number for number, name in enumerate(classes)}
     rows: dict[Split, list[int]] = {name: [] for name in SPLITS}
     split_labels: dict[Split, list[int]] = {name: [] for name in SPLITS}
@@ -177,8 +177,8 @@ def _common_channels(facts: pa.Table) -> int:
     return 1 if 2 * grey > len(modes) else 3
 
 
-def _class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
-    """Sorted; as numbers where all of them are numbers, so that 10 follows 9."""
+def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
+    """The different labels, sorted; as numbers where all of them are numbers, so that 10 follows 9."""
     names = {label for label in labels if label is not None}
     if all(name.isascii() and name.isdigit() for name in names):
         return tuple(sorted(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0"), name)))

@@ -38,13 +38,22 @@ def refresh(folder: Path) -> None:
 
 def sources_listing(stage: str) -> str:
     """One line `sha256  path` per source file of the stage, sorted by path."""
-    paths = sorted({path for module in ROOTS[stage] for path in _closure(module)})
+    return _listing(ROOTS[stage])
+
+
+def _listing(modules: tuple[str, ...]) -> str:
+    paths = sorted({path for module in modules for path in _closure(module)})
     return "".join(f"{sha256_bytes(path.read_bytes())}  ganops/{path.relative_to(_PACKAGE)}\n" for path in paths)
 
 
 def code_digest(stage: str) -> str:
     """One sha256 over all the stage's sources."""
     return sha256_bytes(sources_listing(stage).encode())
+
+
+def modules_digest(*modules: str) -> str:
+    """One sha256 over the sources of these modules and of all that they import of GanOps."""
+    return sha256_bytes(_listing(modules).encode())
 
 
 def _closure(root: str) -> set[Path]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from ganops.data.pixels import encode_png
 
 MAX_ENCODED_BYTES = 64 * 2**20
 """A single encoded image above this is refused unread, so that no file or archive member fills the memory."""
@@ -22,6 +27,22 @@ class RawImage:
     label: str | None = None
     split: str | None = None
     """`train` or `test` where the source has its own split."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class BareImage:
+    """One image that lies in its source as bare pixels; otherwise as `RawImage`."""
+
+    pixels: npt.NDArray[np.uint8]
+    """(H, W) grey or (H, W, 3) RGB, 0-255."""
+    path: str
+    label: str | None = None
+    split: str | None = None
+
+    def encoded(self) -> RawImage:
+        """As a PNG file."""
+        return RawImage(encode_png(self.pixels), self.path, self.label, self.split)
 
 
 @final
@@ -48,6 +69,15 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[RawImage | Refusal]:
         """Raises `SourceRefused` when the source as a whole cannot be read."""
+        ...
+
+
+@runtime_checkable
+class BareSource(Protocol):
+    """A source whose images need no decoding by who only wants their pixels: many times faster."""
+
+    def bare(self) -> Iterator[BareImage]:
+        """The images of iteration, in its order; raises `SourceRefused` as it does."""
         ...
 
 

@@ -11,9 +11,8 @@ from typing import final
 
 import numpy as np
 
-from ganops.data.pixels import encode_png
 from ganops.data.regular import require_regular
-from ganops.data.sources.base import RawImage, Refusal
+from ganops.data.sources.base import BareImage, RawImage, Refusal
 from ganops.errors import SourceRefused
 
 _PIXELS = 3 * 32 * 32
@@ -37,6 +36,9 @@ class Cifar10Folder:
         return bool(_batches(folder))
 
     def __iter__(self) -> Iterator[RawImage | Refusal]:
+        return (image.encoded() for image in self.bare())
+
+    def bare(self) -> Iterator[BareImage]:
         for path in self._batches:
             split = "test" if path.name == "test_batch.bin" else "train"
             try:
@@ -46,7 +48,7 @@ class Cifar10Folder:
             except OSError as error:
                 raise SourceRefused(f"{path} cannot be read: {error.strerror or error}.") from None
 
-    def _image(self, record: bytes, path: Path, index: int, split: str) -> RawImage:
+    def _image(self, record: bytes, path: Path, index: int, split: str) -> BareImage:
         if len(record) < _RECORD:
             raise SourceRefused(f"{path} is truncated: it ends within image {index}. Fetch it again.")
         label = record[0]
@@ -56,8 +58,7 @@ class Cifar10Folder:
                 "it is damaged, or not CIFAR-10's binary version."
             )
         pixels = np.frombuffer(record, np.uint8, offset=1).reshape(3, 32, 32).transpose(1, 2, 0)
-        data = encode_png(np.ascontiguousarray(pixels))
-        return RawImage(data, f"{path.stem}/{index:05d}.png", self._names[label], split)
+        return BareImage(np.ascontiguousarray(pixels), f"{path.stem}/{index:05d}.png", self._names[label], split)
 
 
 def _batches(folder: Path) -> list[Path]:

@@ -14,9 +14,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import final
 
-from ganops.data.sources.base import RawImage, Refusal
+from ganops.data.sources.base import BareImage, RawImage, Refusal
 from ganops.data.sources.idx import IdxFolder
 from ganops.errors import SourceRefused
+from ganops.files import cache_folder
 
 BASE_URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"
 MD5_UNCOMPRESSED = {
@@ -42,16 +43,14 @@ class FashionMnist:
         self._cache = cache or cache_folder() / "fashion-mnist"
 
     def __iter__(self) -> Iterator[RawImage | Refusal]:
+        return (image.encoded() for image in self.bare())
+
+    def bare(self) -> Iterator[BareImage]:
         for name, digest in MD5_UNCOMPRESSED.items():
             target = self._cache / f"{name}.gz"
             if not (target.is_file() and _matches(target, digest)):
                 _fetch(f"{self._base_url}/{target.name}", target, digest)
-        yield from IdxFolder(self._cache, name=self.name)
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/ganops`, by default `~/.cache/ganops`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganops"
+        yield from IdxFolder(self._cache, name=self.name).bare()
 
 
 def _fetch(url: str, target: Path, digest: str) -> None:

@@ -19,9 +19,9 @@ from typing import IO, final
 
 import numpy as np
 
-from ganops.data.pixels import MAX_PIXELS, encode_png
+from ganops.data.pixels import MAX_PIXELS
 from ganops.data.regular import require_regular
-from ganops.data.sources.base import RawImage, Refusal
+from ganops.data.sources.base import BareImage, RawImage, Refusal
 from ganops.errors import SourceRefused
 
 _IMAGES = re.compile(r"(?P<prefix>.*?)images[-.]idx3-ubyte(\.gz)?$")
@@ -61,8 +61,37 @@ class IdxFolder:
         return any(_IMAGES.match(path.name) for path in folder.iterdir())
 
     def __iter__(self) -> Iterator[RawImage | Refusal]:
+        return (image.encoded() for image in self.bare())
+
+    def bare(self) -> Iterator[BareImage]:
         for pair in self._pairs:
             yield from _read_pair(pair)
+
+
+@final
+class IdxFile:
+    """One images file of such a folder, with the labels file beside it where there is one.
+
+    Raises:
+        SourceRefused: as `IdxFolder`; for a labels file, which holds no images.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.resolve().name
+        if (match := _IMAGES.match(path.name)) is None:
+            raise SourceRefused(
+                f"{path} holds no images as IDX files go, whose names end in images-idx3-ubyte, and .gz if packed: "
+                "pass the images file, beside which its labels are found, or the folder that holds both."
+            )
+        labels = _by_prefix(path.parent, _LABELS).get(match["prefix"])
+        self._pair = _pair(path, labels, _split(match["prefix"]))
+        self.expected = self._pair.count
+
+    def __iter__(self) -> Iterator[RawImage | Refusal]:
+        return (image.encoded() for image in self.bare())
+
+    def bare(self) -> Iterator[BareImage]:
+        yield from _read_pair(self._pair)
 
 
 def _pairs(folder: Path) -> list[_Pair]:
@@ -108,7 +137,7 @@ def _pair(images: Path, labels: Path | None, split: str | None) -> _Pair:
     return _Pair(images, labels, split, count, height, width)
 
 
-def _read_pair(pair: _Pair) -> Iterator[RawImage]:
+def _read_pair(pair: _Pair) -> Iterator[BareImage]:
     size = pair.height * pair.width
     stem = pair.images.name.removesuffix(".gz")
     labels: Iterator[str | None] = _read_labels(pair.labels, pair.count) if pair.labels else itertools.repeat(None)
@@ -121,8 +150,8 @@ def _read_pair(pair: _Pair) -> Iterator[RawImage]:
                 raise SourceRefused(
                     f"{pair.images} is truncated: it ends after {index} of {pair.count} images. Fetch it again."
                 )
-            data = encode_png(np.frombuffer(pixels, np.uint8).reshape(pair.height, pair.width))
-            yield RawImage(data, f"{stem}/{index:05d}.png", label, pair.split)
+            image = np.frombuffer(pixels, np.uint8).reshape(pair.height, pair.width)
+            yield BareImage(image, f"{stem}/{index:05d}.png", label, pair.split)
         next(labels, None)
         _expect_end(file, pair.images, f"{pair.count} images")
 

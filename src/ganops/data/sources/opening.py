@@ -12,13 +12,13 @@ from ganops.data.sources.cifar import Cifar10Folder
 from ganops.data.sources.digits import Digits
 from ganops.data.sources.fashion_mnist import FashionMnist
 from ganops.data.sources.folder import ImageFolder, SingleImage
-from ganops.data.sources.idx import IdxFolder
+from ganops.data.sources.idx import IdxFile, IdxFolder
 from ganops.data.sources.parquet import ParquetImages, parquet_files
 from ganops.errors import SourceRefused, UserError
 
 KINDS = (
     "digits, fashion-mnist, a folder of images (class subfolders become labels), of IDX files, of CIFAR-10's binary "
-    "files or of parquet files, a zip or tar of images, a parquet file, or one image"
+    "files or of parquet files, an IDX images file, a zip or tar of images, a parquet file, or one image"
 )
 
 
@@ -67,7 +67,7 @@ def _open_file(path: Path) -> Source:
     if is_archive_name(path.name):
         return _open_archive(path)
     if "-ubyte" in path.name:
-        raise SourceRefused(f"{path} is one file of an IDX data set: pass the folder that holds its images and labels.")
+        return IdxFile(path)
     return SingleImage(path)
 
 

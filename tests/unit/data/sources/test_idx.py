@@ -149,3 +149,16 @@ def test_a_claim_of_four_billion_labels_takes_no_memory(folder: Path, pixels: np
         assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_one_images_file_brings_its_labels_and_nothing_else(folder: Path, pixels: np.ndarray) -> None:
+    items = read(folder / "t10k-images-idx3-ubyte")
+    assert [(item.label, item.split) for item in items] == [("1", "test"), ("2", "test")]
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(items[0].data))), 255 - pixels[0])
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    assert {item.label for item in read(folder / "t10k-images-idx3-ubyte")} == {None}
+
+
+def test_a_labels_file_is_no_source(folder: Path) -> None:
+    with pytest.raises(SourceRefused, match=r"train-labels-idx1-ubyte.gz holds no images.*beside which its labels"):
+        open_source(str(folder / "train-labels-idx1-ubyte.gz"))

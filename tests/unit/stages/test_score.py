@@ -1,0 +1,450 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+from ganops.data.image_set import read_image_set
+from ganops.data.sources import open_source
+from ganops.errors import DamagedFile, DataRefused, GanOpsError, SourceRefused, TooFewImages, UnknownName, UserError
+from ganops.evaluation import judge
+from ganops.evaluation.extractors import load_extractor
+from ganops.files import sha256_file, write_json
+from ganops.models import ModelSpec, build_generator, generate, load_snapshot, save_snapshot
+from ganops.ports import ModelRegistry, ModelVersion
+from ganops.stages.score import Score, score
+from ganops.stages.score_cache import Cache
+from ganops.stages.score_inputs import Model, Wanted, open_input
+from ganops.stages.score_neighbours import neighbour_groups
+from ganops.stages.score_request import ScoreRequest
+
+U8 = np.ndarray[Any, np.dtype[np.uint8]]
+CLASSES = ("bright", "dark")
+
+
+def no_registry(name: str) -> ModelRegistry:
+    raise UserError(f"no registry of {name}")
+
+
+def silent(step: str, done: int, total: int, note: str) -> None:
+    """Nobody watches."""
+
+
+def scored(*sides: str | Path, cache: Cache | None = None, own: Path | None = None, **asked: Any) -> Score:
+    words = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
+    request = ScoreRequest(str(sides[0]), str(sides[1]), **words)
+    return score(request, words.pop("registries", no_registry), own, cache or Cache(None), silent)
+
+
+def value(found: Score, metric: str) -> float:
+    return found.metrics[metric].value
+
+
+# ---------------------------------------------------------------- features
+
+
+def normal(seed: int, count: int, shift: float = 0.0, dim: int = 6) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).normal(shift, 1.0, (count, dim))
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A folder of features that were computed before."""
+    np.save(tmp_path / "a.npy", normal(1, 300, 0.3))
+    np.save(tmp_path / "b.npy", normal(2, 200))
+    np.savez(tmp_path / "both.npz", a=normal(1, 300, 0.3), b=normal(2, 200))
+    return tmp_path
+
+
+def test_features_are_measured_by_the_gates_own_estimator(given: Path) -> None:
+    found = scored(given / "a.npy", given / "b.npy")
+    a, b = normal(1, 300, 0.3), normal(2, 200)
+    expected = judge.fd_star(a, b).measurement
+    assert value(found, "fd_star") == pytest.approx(expected.value, abs=4 * expected.standard_error)
+    assert found.metrics["fd_star"].standard_error == pytest.approx(expected.standard_error)
+    assert found.score == "fd_features" and found.protocol["num_images"] == 300
+    assert {"kid", "precision", "recall", "density", "coverage"} <= set(found.metrics)
+    assert "class_coverage" in found.missing and "memorisation" in found.missing
+
+
+def test_the_same_content_scores_the_same_whatever_it_lies_in(given: Path) -> None:
+    one, other = scored(given / "a.npy", given / "b.npy"), scored(f"{given}/both.npz:a", f"{given}/both.npz:b")
+    assert one.metrics == other.metrics
+    assert one.sides["b"].sha256 == other.sides["b"].sha256
+
+
+def test_images_that_lie_sorted_are_drawn_from_all_over(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics over pairs look at the first few only, and folders list class after class."""
+    monkeypatch.setattr(judge, "PAIRWISE_LIMIT", 100)
+    for name, seed in (("a", 5), ("b", 6)):
+        clusters = [normal(seed + shift, 200, shift) for shift in (0, 50)]
+        np.save(given / f"{name}.npy", np.concatenate(clusters))
+    assert value(scored(given / "a.npy", given / "b.npy"), "recall") > 0.8
+
+
+def test_a_number_of_images_is_drawn_from_a_by_its_seed(given: Path) -> None:
+    found = [scored(given / "a.npy", given / "b.npy", num_images=100, seed=seed) for seed in (0, 0, 1)]
+    assert found[0].protocol["num_images"] == 100 and found[0].protocol["num_reference"] == 200
+    assert found[0].metrics == found[1].metrics != found[2].metrics
+
+
+def test_copies_of_training_features_are_seen(given: Path) -> None:
+    train = normal(3, 200)
+    np.save(given / "train.npy", train)
+    np.save(given / "copies.npy", train + 0.001 * normal(4, 200))
+    np.save(given / "held_out.npy", normal(7, 200))
+    copied = scored(given / "copies.npy", given / "b.npy", train=given / "train.npy")
+    fresh = scored(given / "held_out.npy", given / "b.npy", train=given / "train.npy")
+    assert copied.metrics["memorisation"].low > 0.2 > fresh.metrics["memorisation"].high
+    aside = scored(given / "copies.npy", given / "b.npy", train=given / "train.npy", heldout=given / "held_out.npy")
+    assert aside.metrics["memorisation"].low > 0.2 and aside.metrics["fd_star"] == copied.metrics["fd_star"]
+    assert aside.metrics["memorisation"] != copied.metrics["memorisation"]
+    assert aside.protocol["num_heldout"] == 200 and aside.protocol["num_train"] == 200
+
+
+def test_metrics_are_chosen_by_name(given: Path) -> None:
+    found = scored(given / "a.npy", given / "b.npy", metrics=("KID", "fd-star"))
+    assert set(found.metrics) == {"kid", "fd_star"} and found.missing == {}
+
+
+def test_the_json_is_strict_and_has_each_interval(given: Path) -> None:
+    facts = scored(given / "a.npy", given / "b.npy").to_json()
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    for item in facts["metrics"].values():
+        assert set(item) == {"value", "se", "low", "high"} and item["low"] <= item["value"] <= item["high"]
+    assert facts["train"] is None and facts["a"]["num_images"] == 300
+    assert {"extractor", "extractor_sha256", "reference_hash", "num_images", "num_reference", "seed"} <= set(
+        facts["protocol"]
+    )
+
+
+# ---------------------------------------------------------------- images
+
+
+def pictures(seed: int, count: int) -> tuple[U8, np.ndarray[Any, Any]]:
+    """images_u8 (N, 8, 8) of two classes, bright (0) and dark (1), and their labels."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count)
+    pixels = random.integers(0, 100, (count, 8, 8)) + 120 * (1 - labels[:, None, None])
+    return pixels.astype(np.uint8), labels
+
+
+def image_folder(folder: Path, seed: int, count: int) -> Path:
+    """With a subfolder for each class."""
+    for number, (pixels, label) in enumerate(zip(*pictures(seed, count), strict=True)):
+        (folder / CLASSES[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / CLASSES[label] / f"{number:03}.png")
+    return folder
+
+
+@dataclass
+class Gallery:
+    """Images in several shapes, and a cache that has what was fitted to them."""
+
+    root: Path
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.root / "cache", say=self.remarks.append)
+
+    @property
+    def real(self) -> Path:
+        return self.root / "real"
+
+    @property
+    def bare(self) -> Path:
+        return self.root / "bare.npy"
+
+    @property
+    def entries(self) -> set[Path]:
+        return set((self.root / "cache").rglob("*.entry"))
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    root = tmp_path_factory.mktemp("gallery")
+    image_folder(root / "real" / "train", 1, 120)
+    image_folder(root / "real" / "test", 2, 120)
+    np.save(root / "bare.npy", pictures(3, 150)[0])
+    spec = ModelSpec("lite", (1, 8, 8), z_dim=4, width=4)
+    save_snapshot(root / "model", build_generator(spec), spec, {})
+    return Gallery(root)
+
+
+def test_images_are_looked_at_by_a_classifier_that_is_fitted_once(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"split": ":test", "cache": gallery.cache}
+    first = scored(gallery.bare, gallery.real, **asked)
+    assert first.chosen is not None and first.chosen.extractor.card.classes == CLASSES
+    assert first.score == f"fd_classifier@{first.protocol['extractor_sha256'][:8]}"
+    assert first.chosen.fitted_on == "b" and any("fitted to B itself" in note for note in first.notes)
+    assert [share.name for share in first.classes] == list(CLASSES)
+    for share in first.classes:
+        assert share.made == pytest.approx(0.5, abs=0.15) and share.real == pytest.approx(0.5, abs=0.15)
+    assert value(first, "class_coverage") > 0.8
+
+    def fit(*arguments: object, **named: object) -> None:
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr("ganops.stages.score_fitting._fit_classifier", fit)
+    monkeypatch.setattr("ganops.evaluation.extractors.Extractor.observe", fit)
+    assert scored(gallery.bare, gallery.real, **asked).metrics == first.metrics
+    moved = gallery.root / "under another name"
+    (gallery.real / "test").rename(moved)
+    try:
+        assert scored(gallery.bare, moved, cache=gallery.cache).metrics == first.metrics
+    finally:
+        moved.rename(gallery.real / "test")
+
+
+def test_damage_in_the_cache_is_told_and_changes_no_figure(gallery: Gallery) -> None:
+    asked: dict[str, Any] = {"split": ":test", "cache": gallery.cache}
+    first = scored(gallery.bare, gallery.real, **asked)
+    for entry in gallery.entries:
+        entry.write_bytes(entry.read_bytes()[:-3])
+    assert scored(gallery.bare, gallery.real, **asked).metrics == first.metrics
+    assert len(gallery.remarks) == 3 and all("damaged" in remark for remark in gallery.remarks)
+
+
+def test_training_images_fit_the_extractor_where_they_are_given(gallery: Gallery) -> None:
+    found = scored(gallery.bare, gallery.real, split=":test", train=gallery.real, cache=gallery.cache)
+    assert found.chosen is not None and found.chosen.fitted_on == "train"
+    assert found.sides["train"].split == "train" and len(found.sides["train"]) == 120
+    assert not any("fitted to B" in note for note in found.notes)
+    assert "memorisation" in found.metrics
+
+
+def test_a_model_is_streamed_to_the_extractor(gallery: Gallery) -> None:
+    asked: dict[str, Any] = {"split": "test", "cache": gallery.cache, "num_images": 300, "seed": 4}
+    found = scored(gallery.root / "model", gallery.real, **asked)
+    assert found.sides["a"].kind == "model" and len(found.sides["a"]) == 300
+    assert found.sides["a"].sha256 == sha256_file(gallery.root / "model" / "model.json")
+    made = next(generate(load_snapshot(gallery.root / "model").generator, 10, seed=4))
+    assert np.array_equal(found.sides["a"].shown(np.arange(10)), made.numpy())
+
+
+def test_a_model_against_itself_makes_other_images(gallery: Gallery) -> None:
+    extractor = scored(gallery.bare, gallery.real, split=":test", cache=gallery.cache).chosen
+    assert extractor is not None
+    model = gallery.root / "model"
+    asked: dict[str, Any] = {"train": gallery.real, "num_images": 200, "cache": gallery.cache}
+    found = scored(model, model, **asked)
+    assert not np.array_equal(found.sides["a"].features, found.sides["b"].features)
+
+
+def test_what_was_trained_on_is_told(gallery: Gallery, tmp_path: Path) -> None:
+    origins = np.sort(read_image_set(open_source(str(gallery.real)), "test").origins()[:30])
+    spec = ModelSpec("lite", (1, 8, 8), z_dim=4, width=4)
+    save_snapshot(tmp_path / "model", build_generator(spec), spec, {})
+    np.save(tmp_path / "model" / "training_images.npy", origins)
+    found = scored(tmp_path / "model", gallery.real, split=":test", num_images=100, cache=gallery.cache)
+    assert any("trained on 30 of the 120 images of B" in note for note in found.notes)
+
+
+def test_equal_images_are_told(gallery: Gallery) -> None:
+    found = scored(gallery.real, gallery.real, split="train:test", cache=gallery.cache, train=gallery.real)
+    assert "120 of 120 images of A are among the training images, pixel for pixel." in found.notes
+    found = scored(gallery.real, gallery.real, split="test", cache=gallery.cache)
+    assert any(note.startswith("A and B are the same") for note in found.notes)
+
+
+def pinned(gallery: Gallery, folder: Path) -> Path:
+    """The directory of an extractor of 8x8 images, as `ganops reference` leaves one: here one in the cache."""
+    scored(gallery.bare, gallery.real, split=":test", cache=gallery.cache)
+    kept = [safetensors.numpy.load(entry.read_bytes()[64:]) for entry in gallery.entries]
+    files = next(files for files in kept if "extractor.json" in files)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content.tobytes())
+    return folder
+
+
+def test_the_workspaces_own_extractor_is_taken_where_it_fits(gallery: Gallery, tmp_path: Path) -> None:
+    own = pinned(gallery, tmp_path / "extractor")
+    found = scored(gallery.bare, gallery.real, own=own)
+    assert found.chosen is not None and found.chosen.origin == "the workspace's own"
+    assert found.protocol["extractor_sha256"] == load_extractor(own).sha256
+    assert scored(gallery.bare, gallery.bare, own=own).protocol["extractor_sha256"] == load_extractor(own).sha256
+    named = scored(gallery.bare, gallery.real, extractor=own)
+    assert named.metrics == found.metrics and named.chosen is not None and named.chosen.origin == f"from {own}"
+
+
+def test_the_workspaces_own_extractor_is_left_where_it_does_not_fit(gallery: Gallery, tmp_path: Path) -> None:
+    own = pinned(gallery, tmp_path / "extractor")
+    np.save(tmp_path / "large.npy", np.zeros((20, 9, 9), np.uint8))
+    with pytest.raises(GanOpsError, match=r"large.npy"):  # which has no labels to fit another to
+        scored(tmp_path / "large.npy", tmp_path / "large.npy", own=own)
+
+
+# ---------------------------------------------------------------- a registry's models
+
+
+@dataclass
+class Registry:
+    """Two versions of one snapshot."""
+
+    snapshot: Path
+    asked: list[str] = field(default_factory=list)
+
+    def versions(self) -> Sequence[ModelVersion]:
+        sha256 = sha256_file(self.snapshot / "model.json")
+        return (
+            ModelVersion("generator", 2, sha256, "Staging", ("challenger",), {}, "run"),
+            ModelVersion("generator", 1, sha256, "Production", ("champion",), {}, "run"),
+        )
+
+    def download(self, version: ModelVersion, folder: Path) -> Path:
+        self.asked.append(str(version.version))
+        shutil.copytree(self.snapshot, folder / "snapshot")
+        return folder / "snapshot"
+
+    register = promote = tag = None
+
+
+@pytest.mark.parametrize(
+    ("uri", "version"),
+    [
+        ("models:/generator/1", "1"),
+        ("models:/generator/latest", "2"),
+        ("models:/generator/Production", "1"),
+        ("models:/generator/staging", "2"),
+        ("models:/generator@champion", "1"),
+    ],
+)
+def test_a_registered_model_by_version_stage_or_alias(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, uri: str, version: str
+) -> None:
+    registry = Registry(gallery.root / "model")
+    opened = open_input(Wanted(uri), lambda name: registry, lambda done, total, note: None)  # type: ignore[arg-type, return-value]
+    assert isinstance(opened, Model) and registry.asked == [version]
+    assert opened.snapshot.sha256 == registry.versions()[0].snapshot_sha256
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("models:/generator/3", r"no 'models:/generator/3'. Versions of generator: 2 \(Staging, @challenger\), 1 "),
+        ("models:/generator@best", r"no 'models:/generator@best'"),
+        ("models:/generator", r"names no model: write models:/NAME/VERSION"),
+        ("models:generator/1", r"names no model"),
+    ],
+)
+def test_a_model_that_is_not_registered(gallery: Gallery, uri: str, said: str) -> None:
+    registry = Registry(gallery.root / "model")
+    with pytest.raises(UserError, match=said):
+        open_input(Wanted(uri), lambda name: registry, lambda done, total, note: None)  # type: ignore[arg-type, return-value]
+
+
+# ---------------------------------------------------------------- wrong use, and data that is refused
+
+
+def broken(folder: Path) -> None:
+    """Files that cannot be scored, beside `a.npy` and `b.npy` of 6 features each."""
+    np.save(folder / "wide.npy", normal(0, 50, dim=9))
+    np.save(folder / "nan.npy", np.where(np.eye(50, 6) > 0, np.nan, normal(0, 50)))
+    np.save(folder / "constant.npy", np.ones((50, 6)))
+    np.save(folder / "one.npy", normal(0, 1))
+    np.save(folder / "five.npy", normal(0, 5))
+    np.save(folder / "none.npy", normal(0, 0))
+    np.save(folder / "whole.npy", np.ones((50, 6), np.int64))
+    np.save(folder / "floats.npy", np.ones((50, 3, 8, 8), np.float32))
+    np.save(folder / "grey.npy", pictures(0, 20)[0])
+    np.save(folder / "large.npy", np.zeros((20, 9, 8), np.uint8))
+    np.save(folder / "colour.npy", np.zeros((20, 8, 8, 3), np.uint8))
+    np.save(folder / "no-images.npy", np.zeros((0, 8, 8), np.uint8))
+    (folder / "empty").mkdir()
+    image_folder(folder / "mixed", 0, 3)
+    Image.new("L", (9, 9)).save(folder / "mixed" / "other.png")
+    image_folder(folder / "classes", 0, 30)
+    write_json(folder / "damaged" / "extractor.json", {"format": 1})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "asked", "error", "said"),
+    [
+        ("a.npy", "wide.npy", {}, UserError, r"differ in width: .*a.npy has 6 .*wide.npy has 9"),
+        ("nan.npy", "b.npy", {}, DataRefused, r"6 of 50 features of .*nan.npy .* not finite"),
+        ("a.npy", "constant.npy", {}, DataRefused, r"All 50 features of .*constant.npy are the same"),
+        ("one.npy", "b.npy", {}, TooFewImages, r"1 image of .*one.npy would be measured, and at least 6"),
+        ("a.npy", "five.npy", {}, TooFewImages, r"5 images of .*five.npy would"),
+        ("none.npy", "b.npy", {}, DataRefused, r"none.npy holds no features"),
+        ("whole.npy", "b.npy", {}, SourceRefused, r"int64 of shape \(50, 6\), which is neither images nor features"),
+        ("floats.npy", "b.npy", {}, SourceRefused, r"Images are uint8"),
+        ("no-images.npy", "b.npy", {}, SourceRefused, r"no-images.npy is empty"),
+        ("grey.npy", "colour.npy", {}, UserError, r"colour.npy holds colour images and .*grey.npy grey ones"),
+        ("grey.npy", "large.npy", {}, UserError, r"grey.npy holds images of 8x8 .*large.npy of 9x8"),
+        ("empty", "b.npy", {}, SourceRefused, r"empty is empty"),
+        ("mixed", "grey.npy", {}, SourceRefused, r"different sizes"),
+        ("grey.npy", "grey.npy", {}, UserError, r"not a label"),
+        ("missing.npy", "b.npy", {}, UserError, r"no file '.*missing.npy'"),
+        ("missing", "b.npy", {}, UserError, r"no file or folder '.*missing'"),
+        ("a.npy", "grey.npy", {}, UserError, r"a.npy holds features and not images.*--extractor DIR"),
+        ("a.npy", "b.npy", {"extractor": "classifier"}, UserError, r"Leave it out"),
+        ("a.npy", "b.npy", {"metrics": ("fd_str",)}, UnknownName, r"no metric 'fd_str', did you mean 'fd_star'\?"),
+        ("a.npy", "b.npy", {"metrics": ("memorisation",)}, UserError, r"'memorisation' .* with --train"),
+        ("a.npy", "b.npy", {"metrics": ("class_coverage",)}, UserError, r"'class_coverage' cannot be measured here"),
+        ("a.npy", "b.npy", {"heldout": "b.npy"}, UserError, r"--heldout .* --train"),
+        ("a.npy", "b.npy", {"split": "test"}, UserError, r"Neither '.*a.npy' nor '.*b.npy' has a split 'test'"),
+        ("a.npy", "b.npy", {"split": "train:test"}, UserError, r"is an array and has no split 'train'"),
+        ("a.npy", "b.npy", {"split": "a:b:c"}, UserError, r"more than two parts"),
+        ("grey.npy", "classes", {"extractor": "clasifier"}, UserError, r"no extractor 'clasifier'"),
+        ("grey.npy", "classes", {"extractor": "damaged"}, DamagedFile, r"extractor.json is damaged"),
+        ("grey.npy", "classes", {"extractor": "empty"}, DamagedFile, r"lacks extractor.json"),
+        ("models:/generator/1", "b.npy", {}, UserError, r"no registry of generator"),
+    ],
+)
+def test_what_cannot_be_scored_is_told_in_one_sentence_or_two(
+    given: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    a: str,
+    b: str,
+    asked: dict[str, Any],
+    error: type[Exception],
+    said: str,
+) -> None:
+    broken(given)
+    monkeypatch.chdir(given)
+    with pytest.raises(error, match=said):
+        scored(a, b, **asked)
+
+
+# ---------------------------------------------------------------- what the picture shows
+
+
+def test_each_image_of_a_stands_over_its_nearest_in_b(gallery: Gallery) -> None:
+    found = scored(gallery.bare, gallery.real, split=":test", cache=gallery.cache, num_images=50)
+    drawn, farthest = neighbour_groups(found)
+    a, b = found.sides["a"], found.sides["b"]
+    distances = np.square(a.features[:, None].astype(float) - b.features[None].astype(float)).sum(2)
+    ours, nearest, second = drawn.strips
+    columns = len(ours.images_u8)
+    assert np.array_equal(ours.images_u8, a.shown(np.arange(columns)))
+    ranks = distances.argsort(1)[:columns]
+    assert np.array_equal(nearest.images_u8, b.shown(ranks[:, 0]))
+    assert np.array_equal(second.images_u8, b.shown(ranks[:, 1]))
+    assert np.array_equal(farthest.strips[0].images_u8, a.shown(distances.min(1).argsort()[::-1][:columns]))
+
+
+def test_copies_of_training_images_come_first(gallery: Gallery, tmp_path: Path) -> None:
+    train = read_image_set(open_source(str(gallery.real)), "train").images_u8[:, 0]
+    fresh = pictures(9, 60)[0]
+    np.save(tmp_path / "a.npy", np.concatenate([fresh, train[:4]]))
+    found = scored(tmp_path / "a.npy", gallery.real, split=":test", train=gallery.real, cache=gallery.cache)
+    (suspects,) = (group for group in neighbour_groups(found) if group.title.startswith("Nearest to training"))
+    ours, _, theirs = suspects.strips
+    assert np.array_equal(ours.images_u8[:4], theirs.images_u8[:4])
+    assert {image.tobytes() for image in ours.images_u8[:4]} == {image.tobytes() for image in train[:4]}
+
+
+def test_features_have_nothing_to_show(given: Path) -> None:
+    assert neighbour_groups(scored(given / "a.npy", given / "b.npy")) == []
