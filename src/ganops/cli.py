@@ -280,8 +280,8 @@ def score(
     extractor: Annotated[
         str | None,
         typer.Option(
-            help="classifier (fitted now), or a pinned extractor's directory; else the workspace's where it fits, "
-            "else one that is fitted now."
+            help="classifier or pretext (fitted now), inception[:WEIGHTS], custom:FILE.onnx, or a pinned one's "
+            "directory; else the workspace's where it fits, else one that is fitted now."
         ),
     ] = None,
     split: Annotated[

@@ -38,7 +38,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "class_coverage": Meaning("higher", "1 when classes have the shares that they have in B"),
     "inception_score": Meaning("higher", "single images clear, all together varied; does not look at B"),
     "memorisation": Meaning("near 0", "share of A nearer to training than to held-out images, less that of real ones"),
-    "copies": Meaning("near 0", "how much nearer to training images A's nearest are than real ones'"),
+    "copies": Meaning("near 0", "share of A suspiciously near to a training image, less that of real ones"),
     "mifid": Meaning("lower", "Fréchet distance, made larger where A lies close to training images"),
 }
 _ARROWS: Mapping[Better, str] = {"lower": "↓ lower", "higher": "↑ higher", "near 1": "→ 1", "near 0": "→ 0"}
@@ -72,9 +72,13 @@ def seen_by(protocol: Mapping[str, Any]) -> str:
     if protocol["extractor_origin"] is None:
         return f"whatever computed the features, {protocol['dim']} for each image"
     accuracy = finite(protocol["extractor_accuracy"])
-    right = f", {accuracy:.1%} of held-out images right" if accuracy else ""
-    pinned = f"sha256 {protocol['extractor_sha256'][:8]}, {protocol['dim']} features{right}"
-    return f"{protocol['extractor']} ({pinned}), {protocol['extractor_origin']}"
+    facts = [
+        *filter(None, [protocol["extractor_task"]]),
+        *([f"{accuracy:.1%} of held-out images right"] if accuracy else []),
+        f"{protocol['dim']} features",
+        f"sha256 {protocol['extractor_sha256'][:8]}",
+    ]
+    return f"{protocol['extractor']} ({', '.join(facts)}), {protocol['extractor_origin']}"
 
 
 def interval(item: Mapping[str, Any]) -> str:

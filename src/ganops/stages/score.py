@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,16 +16,27 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from ganops.errors import UserError
+from ganops.errors import DataRefused, ExtractorError, IncomparableReports, UserError
 from ganops.evaluation.classes import class_shares
+from ganops.evaluation.compare import Comparison
 from ganops.evaluation.estimate import Measurement
+from ganops.evaluation.extractors import Extractor
+from ganops.evaluation.protocol import Protocol
 from ganops.stages.score_cache import Cache
 from ganops.stages.score_extractor import Chosen, choose_extractor
 from ganops.stages.score_inputs import Registries
-from ganops.stages.score_looking import Seen, look
+from ganops.stages.score_looking import Looking, Seen
 from ganops.stages.score_measuring import measure, require_comparable, require_enough
 from ganops.stages.score_notes import notes
-from ganops.stages.score_request import METRICS, WITH_TRAIN, Observer, ScoreRequest, open_inputs, wanted_metrics
+from ganops.stages.score_request import (
+    METRICS,
+    WITH_TRAIN,
+    Observer,
+    ScoreRequest,
+    open_inputs,
+    require_train,
+    wanted_metrics,
+)
 
 ROLES = ("a", "b", "train", "heldout")
 
@@ -51,7 +63,7 @@ class Score:
     metrics: Mapping[str, Measurement]
     missing: Mapping[str, str]
     classes: tuple[ClassShare, ...]
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +74,12 @@ class Score:
             "metrics": {name: _measurement_json(item) for name, item in self.metrics.items()},
             "not_applicable": dict(self.missing),
             "classes": [vars(item) for item in self.classes],
-            "protocol": {**self.protocol, "extractor_origin": self.chosen.origin if self.chosen else None},
+            "protocol": {
+                **self.protocol.to_json(),
+                "extractor_origin": self.chosen.origin if self.chosen else None,
+                "extractor_task": self.chosen.extractor.card.task if self.chosen else None,
+                "dim": int(self.sides["a"].features.shape[1]),
+            },
             "notes": list(self.notes),
         }
 
@@ -86,29 +103,37 @@ def score(
     """
     wanted = wanted_metrics(request)
     inputs = open_inputs(request, registries, observe)
+    require_train(wanted, inputs)
     require_enough(inputs, request.num_images)
-    chosen = choose_extractor(
-        request.extractor, inputs, workspace_extractor, cache, partial(observe, "fit the extractor")
-    )
-    extractor = chosen.extractor if chosen else None
-    count = request.num_images
-    sides = {
-        role: look(role, item, extractor, count, request.seed, cache, partial(observe, f"look at {_shown(role)}"))
-        for role, item in inputs.items()
-    }
-    require_comparable(sides)
-    found = measure(sides, extractor, request.seed, partial(observe, "measure"))
-    metrics, missing = _applicable(found.metrics, wanted, extractor is not None)
+    with _refusing():
+        chosen = choose_extractor(
+            request.extractor, inputs, workspace_extractor, cache, partial(observe, "make the extractor")
+        )
+        extractor = chosen.extractor if chosen else None
+        looking = Looking(extractor, request.num_images, request.seed, "train" in inputs, cache, observe)
+        sides = looking.sides(inputs)
+        require_comparable(sides)
+        comparison = measure(sides, extractor, request.seed, partial(observe, "measure"))
+    metrics, missing = _applicable(comparison, wanted, sides, extractor)
     return Score(
-        score=found.score,
+        score=comparison.protocol.score,
         sides=sides,
         chosen=chosen,
         metrics=metrics,
         missing=missing,
-        classes=_class_shares(sides, chosen),
-        protocol=found.protocol,
+        classes=_class_shares(sides, extractor),
+        protocol=comparison.protocol,
         notes=tuple(notes(inputs, sides, chosen)),
     )
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What the engine says of data that it cannot measure is said of somebody's images here, not of a pipeline's."""
+    try:
+        yield
+    except (ExtractorError, IncomparableReports) as error:
+        raise DataRefused(str(error)) from None
 
 
 def _measurement_json(item: Measurement) -> dict[str, float | None]:
@@ -120,39 +145,43 @@ def _measurement_json(item: Measurement) -> dict[str, float | None]:
 
 
 def _applicable(
-    found: Mapping[str, Measurement], wanted: Sequence[str], with_classes: bool
+    comparison: Comparison, wanted: Sequence[str], sides: Mapping[str, Seen], extractor: Extractor | None
 ) -> tuple[dict[str, Measurement], dict[str, str]]:
     """Metrics that could be measured, and why others could not.
 
     Raises:
         UserError: one that was asked for by name is not among them.
     """
+    found = {name: contrast.challenger for name, contrast in comparison.metrics.items()}
     metrics = {name: item for name, item in found.items() if item.finite and (not wanted or name in wanted)}
-    missing = {name: _reason(name, found, with_classes) for name in (wanted or METRICS) if name not in metrics}
+    missing = {
+        name: "is no finite number here: too few images, or too much alike" if name in found else reason
+        for name, reason in ((name, _reason(name, sides, extractor)) for name in wanted or METRICS)
+        if name not in metrics
+    }
     if wanted and missing:
         name = next(iter(missing))
-        raise UserError(f"The metric '{name}' cannot be measured here: {missing[name]}.")
+        raise UserError(f"The metric '{name}' cannot be measured here: it {missing[name]}.")
     return metrics, missing
 
 
-def _reason(name: str, found: Mapping[str, Measurement], with_classes: bool) -> str:
-    if name in WITH_TRAIN and name not in found:
+def _reason(name: str, sides: Mapping[str, Seen], extractor: Extractor | None) -> str:
+    """Why the engine leaves this metric out."""
+    if name in WITH_TRAIN and "train" not in sides:
         return "needs training images (--train)"
-    if name in found:
-        return "is no finite number here: too few images, or too much alike"
+    if name == "mifid":
+        return "needs angles between features, which these have not"
+    if name in WITH_TRAIN:
+        return "needs images of one size, of A, training and held-out ones"
     if name == "inception_score":
         return "is defined for the Inception network alone"
-    return "the extractor knows no classes" if with_classes else "features alone do not say of what class they are"
+    return "needs an extractor that knows classes" if extractor else "needs images, whose classes can be told"
 
 
-def _class_shares(sides: Mapping[str, Seen], chosen: Chosen | None) -> tuple[ClassShare, ...]:
-    names = chosen.extractor.card.classes if chosen else ()
+def _class_shares(sides: Mapping[str, Seen], extractor: Extractor | None) -> tuple[ClassShare, ...]:
+    names = extractor.card.classes if extractor else ()
     made, real = sides["a"].classes, sides["b"].classes
     if not names or made is None or real is None:
         return ()
     shares: list[npt.NDArray[np.float64]] = [class_shares(classes, len(names)) for classes in (made, real)]
     return tuple(ClassShare(name, float(x), float(y)) for name, x, y in zip(names, *shares, strict=True))
-
-
-def _shown(role: str) -> str:
-    return role.upper() if len(role) == 1 else role

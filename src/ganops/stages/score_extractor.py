@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from ganops.data.regular import require_regular
 from ganops.errors import UserError
-from ganops.evaluation.extractors import Extractor, load_extractor
+from ganops.evaluation.extractors import Extractor, custom, inception, load_extractor
 from ganops.evaluation.extractors.extractor import CARD
+from ganops.files import sha256_file
 from ganops.progress import Progress
 from ganops.stages.score_cache import Cache
-from ganops.stages.score_fitting import FITTED, Fitting, fitted_extractor
+from ganops.stages.score_fitting import FITTED, Fitted, Fitting, fitted_extractor
 from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned
+
+KINDS = (*FITTED, "inception", "inception:WEIGHTS", "custom:FILE.onnx")
 
 
 @final
@@ -34,64 +38,84 @@ def choose_extractor(
     """The one that was asked for, else the workspace's where it fits, else one that is fitted now; None where all that
     was given is features.
 
-    wanted: `classifier`, or a directory.
+    wanted: one of `KINDS`, or a directory.
 
     Raises:
         UserError: there is no such extractor, it is made for other images, nothing is there to fit one to, or the
             images are not alike in shape.
-        SnapshotError: its files are damaged.
+        DamagedFile: its files are damaged.
     """
-    shape = common_shape(inputs)
     if pinned := [item for item in inputs.values() if isinstance(item, Pinned)]:
-        return _of_reference(wanted, pinned, inputs, shape)
-    if shape is None:
+        chosen = _of_reference(wanted, pinned, inputs, progress)
+    elif all(isinstance(item, Features) for item in inputs.values()):
         if wanted is not None:
             raise UserError("--extractor is for images, and all that was given is features. Leave it out.")
         return None
-    if wanted in (None, *FITTED):
+    elif wanted is not None and wanted not in FITTED:
+        chosen = Chosen(named_extractor(wanted, progress), f"from {wanted}")
+    else:
         _require_no_features(inputs)
-    if wanted is None and (own := _own(workspace_extractor, shape)) is not None:
-        return Chosen(own, "the workspace's own")
-    if wanted in (None, *FITTED):
-        fitting = _fitting(inputs)
-        origin = f"fitted to the labels of {fitting.name} ({'B' if fitting.role == 'b' else 'training'})"
-        return Chosen(fitted_extractor(wanted or "classifier", fitting, cache, progress), origin, fitting.role)
-    extractor = named_extractor(wanted)
-    require_fitting(extractor, wanted, shape)
-    return Chosen(extractor, f"from {wanted}")
+        own = _own(workspace_extractor, inputs) if wanted is None else None
+        chosen = Chosen(own, "the workspace's own") if own else _fitted(wanted, inputs, cache, progress)
+    _require_alike(inputs, chosen.extractor.card.image_shape is None)
+    _require_made_for(inputs, chosen)
+    return chosen
 
 
-def common_shape(inputs: Mapping[str, Input]) -> tuple[int, int, int] | None:
-    """(C, H, W) of all that are images; None where there are none.
-
-    Raises:
-        UserError: two are of different shapes.
-    """
+def _require_alike(inputs: Mapping[str, Input], any_size: bool) -> None:
+    """Raises UserError where images are of different shapes; of sizes only unless the extractor takes any."""
     shaped = [(item.name, item.shape) for item in inputs.values() if isinstance(item, Images | Model)]
-    if not shaped:
-        return None
-    first, shape = shaped[0]
-    for name, other in shaped[1:]:
-        if other[0] != shape[0]:
-            colour, grey = (first, name) if shape[0] == 3 else (name, first)
+    for other, shape in shaped[1:]:
+        name, (channels, height, width) = shaped[0]
+        if shape[0] != channels:
+            colour, grey = (name, other) if channels == 3 else (other, name)
             raise UserError(
                 f"{colour} holds colour images and {grey} grey ones: they cannot be compared. Turn both into one or "
                 "the other first (grey images that are stored with three channels count as colour)."
             )
-        if other != shape:
+        if shape[1:] != (height, width) and not any_size:
             raise UserError(
-                f"The sizes differ: {first} holds images of {shape[1]}x{shape[2]} pixels (height x width) and {name} "
-                f"of {other[1]}x{other[2]}. Scale both alike first: a score would tell of the scaling."
+                f"The sizes differ: {name} holds images of {height}x{width} pixels (height x width) and {other} of "
+                f"{shape[1]}x{shape[2]}. Scale both alike first: a score would tell of the scaling. Of the extractors, "
+                "inception and custom scale by themselves."
             )
-    return shape
 
 
-def _own(directory: Path | None, shape: tuple[int, int, int]) -> Extractor | None:
+def _require_made_for(inputs: Mapping[str, Input], chosen: Chosen) -> None:
+    made_for = chosen.extractor.card.image_shape
+    for item in inputs.values():
+        if isinstance(item, Images | Model) and made_for not in (None, item.shape):
+            raise UserError(
+                f"The extractor {chosen.origin} looks at images of {made_for} (channels, height, width), and those of "
+                f"{item.name} are {item.shape}. Choose one that was made for such images, or `--extractor classifier` "
+                "or `pretext`, which are fitted to them."
+            )
+
+
+def _own(directory: Path | None, inputs: Mapping[str, Input]) -> Extractor | None:
     """The workspace's, if there is one and it is made for such images."""
     if directory is None or not (directory / CARD).exists():
         return None
     extractor = load_extractor(directory)
-    return extractor if _fits(extractor, shape) else None
+    shapes = {item.shape for item in inputs.values() if isinstance(item, Images | Model)}
+    return extractor if extractor.card.image_shape is None or shapes == {extractor.card.image_shape} else None
+
+
+def _fitted(wanted: str | None, inputs: Mapping[str, Input], cache: Cache, progress: Progress) -> Chosen:
+    """Fitted to the training images where there are any, else to B."""
+    _require_alike(inputs, any_size=False)
+    role = "train" if "train" in inputs else "b"
+    item, b = inputs[role], inputs["b"]
+    if not isinstance(item, Images):
+        raise UserError(
+            "There are no images here to fit an extractor to. Name images with --train, or a pinned extractor with "
+            "--extractor DIR."
+        )
+    kind: Fitted = "classifier" if wanted == "classifier" or (wanted is None and item.images.labelled) else "pretext"
+    fitting = Fitting(role, item.name, item.images, len(item) if isinstance(b, Model) else len(b))
+    to = "labels" if kind == "classifier" else "images"
+    origin = f"fitted to the {to} of {item.name} ({'B' if role == 'b' else 'training'})"
+    return Chosen(fitted_extractor(kind, fitting, cache, progress), origin, role)
 
 
 def _require_no_features(inputs: Mapping[str, Input]) -> None:
@@ -104,7 +128,7 @@ def _require_no_features(inputs: Mapping[str, Input]) -> None:
 
 
 def _of_reference(
-    wanted: str | None, pinned: Sequence[Pinned], inputs: Mapping[str, Input], shape: tuple[int, int, int] | None
+    wanted: str | None, pinned: Sequence[Pinned], inputs: Mapping[str, Input], progress: Progress
 ) -> Chosen:
     """The one that the reference was made with: no other sees what it sees."""
     first, extractor = pinned[0], pinned[0].extractor
@@ -118,54 +142,41 @@ def _of_reference(
             f"Of the features in {given.name} nobody can tell whether they are of the extractor that {first.name} was "
             "made with. Score the images themselves."
         )
-    if wanted is not None and (wanted in FITTED or named_extractor(wanted).sha256 != extractor.sha256):
+    if wanted is not None and (wanted in FITTED or named_extractor(wanted, progress).sha256 != extractor.sha256):
         raise UserError(
             f"{first.name} is of another protocol: it was made with the extractor {extractor.sha256[:8]}, and "
             f"--extractor {wanted} is another. Leave it out, or score against the images themselves."
         )
-    require_fitting(extractor, first.name, shape)
     return Chosen(extractor, f"of {first.name}")
 
 
-def named_extractor(wanted: str) -> Extractor:
-    """A pinned one.
+def named_extractor(wanted: str, progress: Progress) -> Extractor:
+    """A ready-made one: `inception`, `inception:WEIGHTS`, `custom:FILE.onnx` or a directory.
 
     Raises:
-        UserError: there is none of that name.
-        SnapshotError: its files are damaged.
+        UserError: there is none of that name, or it cannot be downloaded or run.
+        DamagedFile: its files are damaged, or not the published ones.
     """
+    kind, _, path = wanted.partition(":")
+    if kind == "inception":
+        return inception(Path(path).expanduser() if path else None, progress=progress)
+    if kind == "custom" and path:
+        return _custom(Path(path).expanduser())
     directory = Path(wanted).expanduser()
-    if not directory.is_dir():
-        near = difflib.get_close_matches(wanted, FITTED, n=1)
-        meant = f", did you mean '{near[0]}'?" if near else "."
-        raise UserError(
-            f"There is no extractor '{wanted}'{meant} Name the directory of one, such as data/reference/extractor of a "
-            f"workspace, or one of {', '.join(FITTED)}."
-        )
-    return load_extractor(directory)
+    if directory.is_dir():
+        return load_extractor(directory)
+    near = difflib.get_close_matches(kind, [name.partition(":")[0] for name in KINDS], n=1)
+    meant = f", did you mean '{near[0]}'?" if near else "."
+    raise UserError(
+        f"There is no extractor '{wanted}'{meant} Name one of {', '.join(KINDS)}, or the directory of a pinned one, "
+        "such as data/reference/extractor of a workspace."
+    )
 
 
-def require_fitting(extractor: Extractor, name: str, image_shape: tuple[int, int, int] | None) -> None:
-    """Raises UserError where the extractor is made for other images (C, H, W)."""
-    if image_shape is not None and not _fits(extractor, image_shape):
-        raise UserError(
-            f"The extractor of {name} looks at images of {extractor.card.image_shape} (channels, height, width), and "
-            f"these are {image_shape}. Choose an extractor that was made for such images, or `--extractor classifier`, "
-            "which is fitted to them."
-        )
-
-
-def _fits(extractor: Extractor, image_shape: tuple[int, int, int]) -> bool:
-    return extractor.card.image_shape in (None, image_shape)
-
-
-def _fitting(inputs: Mapping[str, Input]) -> Fitting:
-    """The training images where there are any, else B."""
-    role = "train" if "train" in inputs else "b"
-    item, b = inputs[role], inputs["b"]
-    if not isinstance(item, Images):
-        raise UserError(
-            "There are no images here to fit an extractor to. Name images with --train, or a pinned extractor with "
-            "--extractor DIR."
-        )
-    return Fitting(role, item.name, item.images, len(item) if isinstance(b, Model) else len(b))
+def _custom(path: Path) -> Extractor:
+    try:
+        require_regular(path)
+        digest = sha256_file(path)
+    except OSError as error:
+        raise UserError(f"The custom extractor {path} cannot be read ({error.strerror or error}).") from None
+    return custom(path, digest)

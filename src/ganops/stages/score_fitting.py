@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Literal, final, get_args
 
 import numpy as np
 import torch
@@ -14,19 +13,19 @@ import torch
 from ganops.config import ReferenceConfig
 from ganops.data.image_set import ImageSet
 from ganops.errors import DataRefused, UserError
-from ganops.evaluation.extractors import Card, Extractor, load_extractor, save_extractor, train_classifier
-from ganops.evaluation.extractors.training import project
+from ganops.evaluation.extractors import Extractor, fit_classifier, fit_pretext, load_extractor, save_extractor
 from ganops.files import digest_json, write_bytes
 from ganops.progress import Progress
 from ganops.provenance.code import modules_digest
 from ganops.stages.reference import IMAGES_PER_DIMENSION, MIN_DIMENSIONS
 from ganops.stages.score_cache import Arrays, Cache
 
-FITTED = ("classifier",)
+Fitted = Literal["classifier", "pretext"]
+FITTED: tuple[Fitted, ...] = get_args(Fitted)
 """Kinds of extractors that are fitted now."""
+LEAST_IMAGES = 2 * MIN_DIMENSIONS
 SETTINGS = ReferenceConfig()
 """Of all of them: the defaults of `params.yaml`."""
-_HELD_OUT_SHARE = 10
 
 
 @final
@@ -47,61 +46,45 @@ class Fitting:
         return max(MIN_DIMENSIONS, min(SETTINGS.features, count // IMAGES_PER_DIMENSION))
 
 
-def fitted_extractor(kind: str, fitting: Fitting, cache: Cache, progress: Progress) -> Extractor:
+def fitted_extractor(kind: Fitted, fitting: Fitting, cache: Cache, progress: Progress) -> Extractor:
     """The one that was fitted to the very same images before, or else one that is fitted now.
 
     Raises:
-        UserError: the images have no labels to fit it to.
+        UserError: a classifier is asked for, and the images have no labels to fit it to.
         DataRefused: they are too few.
     """
     images = fitting.images
-    if not images.labelled:
+    if kind == "classifier" and not images.labelled:
         raise UserError(
             f"The extractor 'classifier' learns from labels, and {fitting.name} has not a label of one of two or more "
             "classes for each image. Give labels (a subfolder for each class, a labels file, a label column in "
-            "parquet), or name another extractor with --extractor DIR."
+            "parquet), or choose `--extractor pretext`, which needs none."
+        )
+    if len(images) < LEAST_IMAGES:
+        raise DataRefused(
+            f"{fitting.name} has {len(images)} images, too few to fit an extractor to; at least {LEAST_IMAGES} are "
+            "needed. Name a pinned one with --extractor DIR."
         )
     key = {
         "what": "extractor",
         "kind": kind,
         "images": images.sha256(),
-        "labels": digest_json(images.labels.tolist()),
-        "classes": list(images.classes),
-        "settings": SETTINGS.model_dump(mode="json"),
+        "labels": digest_json([images.labels.tolist(), images.classes]) if kind == "classifier" else None,
+        "settings": SETTINGS.model_dump(mode="json", include={"seed", "features", "epochs", "batch_size"}),
         "dimensions": fitting.dimensions,
         "code": modules_digest("ganops.evaluation.extractors"),
         "torch": torch.__version__,
     }
-
-    def fit(directory: Path) -> None:
-        _fit_classifier(directory, images, fitting.dimensions, progress)
-
-    return _unpacked(cache.recall(key, lambda: _packed(fit)))
+    return _unpacked(cache.recall(key, lambda: _packed(_fit(kind, fitting, progress))))
 
 
-def _fit_classifier(directory: Path, images: ImageSet, dimensions: int, progress: Progress) -> None:
-    if len(images) < 2 * MIN_DIMENSIONS:
-        raise DataRefused(
-            f"{len(images)} images are too few to fit a classifier to; at least {2 * MIN_DIMENSIONS} are needed. Name "
-            "a pinned extractor with --extractor DIR."
-        )
-    order = np.random.Generator(np.random.Philox(key=[SETTINGS.seed, 2])).permutation(len(images))
-    held_out, learnt = np.sort(order[::_HELD_OUT_SHARE]), np.sort(np.setdiff1d(order, order[::_HELD_OUT_SHARE]))
-    pixels = np.ascontiguousarray(images.images_u8)
-    network = train_classifier(pixels[learnt], images.labels[learnt], len(images.classes), SETTINGS, progress)
-    card = Card(
-        kind="classifier",
-        image_shape=images.shape,
-        width=SETTINGS.features,
-        dim=dimensions,
-        classes=images.classes,
-        accuracy=0.0,
-        preprocessing=preprocessing(images.shape),
-        seed=SETTINGS.seed,
+def _fit(kind: Fitted, fitting: Fitting, progress: Progress) -> Extractor:
+    images, seed, width, way = fitting.images, SETTINGS.seed, fitting.dimensions, preprocessing(fitting.images.shape)
+    if kind == "pretext":
+        return fit_pretext(images.images_u8, SETTINGS, seed, progress, dimensions=width, preprocessing=way)
+    return fit_classifier(
+        images.images_u8, images.labels, images.classes, SETTINGS, seed, progress, dimensions=width, preprocessing=way
     )
-    projected = project(network, pixels[learnt], dimensions)
-    right = Extractor(projected, card, "").observe(pixels[held_out]).classes == images.labels[held_out]
-    save_extractor(directory, projected, Card(**{**vars(card), "accuracy": float(right.mean())}))
 
 
 def preprocessing(image_shape: tuple[int, int, int]) -> str:
@@ -110,11 +93,11 @@ def preprocessing(image_shape: tuple[int, int, int]) -> str:
     return f"as-is-{'rgb' if channels == 3 else 'grey'}-{height}x{width}@1"
 
 
-def _packed(fit: Callable[[Path], None]) -> Arrays:
-    """The files of an extractor's directory, as arrays of bytes."""
+def _packed(extractor: Extractor) -> Arrays:
+    """The files of its directory, as arrays of bytes."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "extractor"
-        fit(directory)
+        save_extractor(directory, extractor.network, extractor.card)
         return {path.name: np.frombuffer(path.read_bytes(), np.uint8) for path in sorted(directory.iterdir())}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -10,51 +12,59 @@ import numpy.typing as npt
 import torch
 
 from ganops.data.image_set import ImageSet
-from ganops.evaluation.distances import subset_rows
 from ganops.evaluation.extractors import Extractor
-from ganops.evaluation.reference import TRAIN_LIMIT
+from ganops.evaluation.judge import CENTRED
+from ganops.evaluation.pixels import pixel_features
+from ganops.evaluation.reference import train_rows
 from ganops.evaluation.sample import BATCH_SIZE
 from ganops.files import digest_json, sha256_bytes
 from ganops.models.sampling import generate
-from ganops.progress import Progress
 from ganops.provenance.code import modules_digest
 from ganops.stages.score_cache import Arrays, Cache
 from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned, checked_features
+from ganops.stages.score_request import Observer
 
 NUM_IMAGES = 10_000
 """That a model makes, unless told otherwise."""
 SHOWN = 256
 """Images of a model that are kept to be looked at."""
-_DRAW_STREAM, _TRAIN_STREAM = 5, 0
+_DRAW_STREAM = 5
 U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+_NOTHING: F32 = np.empty((0, 0), np.float32)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One side as it is measured.
+    """One side as it is measured, n images.
 
     kind: `images`, `model`, `features` or `reference`. sha256: of the images' pixels, the snapshot, the features, or
         what identifies a workspace's reference.
-    features: (n, d). classes: int64 (n,), as the extractor sees them; None where it knows none.
-    images_u8, order: image i of the features is `images_u8[order[i]]`, uint8 (C, H, W), for a person to look at; of a
-        model only the first few are there, of features none (None).
+    features: (n, d); of training and held-out images only where a metric asks for them, else (0, d).
+    classes: int64 (n,), as the extractor sees them; None where it knows none. imagenet: see `evaluation.sample.Sample`.
+    pixels: (n, p), see `evaluation.pixels`; (0, 0) where there are no images, or no training images to hold against.
+    images_u8, order: image i of the n is `images_u8[order[i]]`, uint8 (C, H, W), for a person to look at; of a model
+        only the first few are there, of features none (None).
     """
 
     name: str
     kind: str
     sha256: str
     split: str | None
+    count: int
     features: npt.NDArray[Any]
-    classes: npt.NDArray[np.int64] | None
+    classes: npt.NDArray[np.int64] | None = None
+    imagenet: F32 | None = None
+    pixels: F32 = field(default_factory=lambda: _NOTHING)
     images_u8: U8 | None = None
     order: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
-        return len(self.features)
+        return self.count
 
     def shown(self, rows: npt.NDArray[np.int64]) -> U8:
-        """The images of these features, uint8 (len(rows), C, H, W)."""
+        """Those of its images, uint8 (len(rows), C, H, W)."""
         assert self.images_u8 is not None, "there is nothing to show"
         return np.asarray(self.images_u8[self.order[rows]])
 
@@ -68,112 +78,156 @@ class Seen:
         }
 
 
-def look(
-    role: str,
-    item: Input,
-    extractor: Extractor | None,
-    num_images: int | None,
-    seed: int,
-    cache: Cache,
-    progress: Progress,
-) -> Seen:
-    """Features of one side. A's are put in an order that means nothing: images often lie sorted by class, and some
-    metrics look at the first few thousand only.
+@final
+@dataclass(frozen=True)
+class Looking:
+    """How all sides are looked at.
 
-    num_images: that a model makes; of A's images or features at most that many are drawn.
-
-    Raises:
-        DataRefused: the features are not finite, or all the same.
+    num_images: that a model makes; of A's images or features at most that many are drawn. seed: of latents and draws.
+    with_pixels: whether there are training images to hold the others against.
     """
-    if isinstance(item, Model):
-        assert extractor is not None, "a model's images are looked at"
-        return _made(role, item, extractor, num_images or NUM_IMAGES, seed, progress)
-    count = len(item)
-    rows = _rows(role, count, num_images, seed)
-    if isinstance(item, Pinned):
+
+    extractor: Extractor | None
+    num_images: int | None
+    seed: int
+    with_pixels: bool
+    cache: Cache
+    observe: Observer
+
+    def sides(self, inputs: Mapping[str, Input]) -> dict[str, Seen]:
+        """What is seen of each, by role.
+
+        Raises:
+            DataRefused: features are not finite, or all the same.
+            ExtractorError: those that the extractor gives are not finite.
+        """
+        return {role: self._side(role, item) for role, item in inputs.items()}
+
+    def _side(self, role: str, item: Input) -> Seen:
+        """A's images are put in an order that means nothing: they often lie sorted by class, and some metrics look at
+        the first few thousand only."""
+        if isinstance(item, Model):
+            return self._made(role, item)
+        rows = self._rows(role, len(item))
+        if isinstance(item, Features):
+            features = item.features[rows]
+            digest = digest_json({"shape": list(features.shape), "features": sha256_bytes(features.tobytes())})
+            return Seen(item.name, "features", digest, None, len(rows), features)
+        return self._stored(role, item, rows) if isinstance(item, Pinned) else self._looked(role, item, rows)
+
+    def _rows(self, role: str, count: int) -> npt.NDArray[np.int64]:
+        """Which images, in which order."""
+        if role == "a":
+            shuffled = np.random.Generator(np.random.Philox(key=[self.seed, _DRAW_STREAM])).permutation(count)
+            return shuffled[: self.num_images]
+        return train_rows(count) if role == "train" else np.arange(count)
+
+    def _stored(self, role: str, item: Pinned, rows: npt.NDArray[np.int64]) -> Seen:
         sample = item.sample
+        if role == "train":
+            return Seen(
+                item.name,
+                "reference",
+                sample.hash,
+                "train",
+                len(sample.train_pixels),
+                sample.train_features,
+                pixels=sample.train_pixels,
+            )
         classes = sample.classes[rows] if sample.num_classes else None
-        return Seen(item.name, "reference", sample.hash, sample.split, sample.features[rows], classes)
-    if isinstance(item, Features):
-        features = item.features[rows]
-        digest = digest_json({"shape": list(features.shape), "features": sha256_bytes(features.tobytes())})
-        return Seen(item.name, "features", digest, None, features, None)
-    assert extractor is not None, "images are looked at"
-    return _looked(item, rows, extractor, cache, progress)
+        seen = Seen(item.name, "reference", sample.hash, sample.split, len(rows), sample.features[rows], classes)
+        return seen if not sample.pixels.size else replace(seen, pixels=sample.pixels[rows])
+
+    def _looked(self, role: str, item: Images, rows: npt.NDArray[np.int64]) -> Seen:
+        ascending = np.sort(rows)
+        images: ImageSet = item.images if len(rows) == len(item) else item.images.take(ascending)
+        digest, order = images.sha256(), np.searchsorted(ascending, rows)
+        seen = self._observed(role, item.name, images, digest)
+        progress = partial(self.observe, _step(role))
+        progress(len(rows), len(rows), "done")
+        probabilities = seen["probabilities"]
+        return Seen(
+            name=item.name,
+            kind="images",
+            sha256=digest,
+            split=item.split,
+            count=len(rows),
+            features=_ordered(seen["features"], order),
+            classes=_ordered(probabilities, order).argmax(1) if probabilities.shape[1] else None,
+            imagenet=_ordered(seen["imagenet"], order) if "imagenet" in seen else None,
+            pixels=_ordered(pixel_features(images.images_u8), order) if self.with_pixels else _NOTHING,
+            images_u8=images.images_u8,
+            order=order,
+        )
+
+    def _observed(self, role: str, name: str, images: ImageSet, digest: str) -> Arrays:
+        """features (n, d), probabilities (n, classes), and imagenet where A's are asked for."""
+        extractor = self._extractor
+        if role == "heldout" or (role == "train" and extractor.card.kind in CENTRED):
+            return {"features": np.empty((0, extractor.dim), np.float32), "probabilities": _NOTHING}
+        keep = role == "a" and extractor.card.kind == "inception"  # as large as the features again
+
+        def observe() -> Arrays:
+            observed = extractor.observe(images.images_u8, progress=partial(self.observe, _step(role)))
+            checked_features(observed.features, name)
+            found = {"features": observed.features, "probabilities": observed.probabilities}
+            return found | ({"imagenet": observed.imagenet} if keep and observed.imagenet is not None else {})
+
+        return self.cache.recall(_key(extractor, digest, keep), observe)
+
+    def _made(self, role: str, model: Model) -> Seen:
+        """Images are streamed to the extractor: beside what it sees only `SHOWN` of them are kept."""
+        extractor, count = self._extractor, self.num_images or NUM_IMAGES
+        # other latents than A's, or a model against itself would make the same images twice
+        seed = self.seed if role == "a" else self.seed + 1
+        features = np.empty((count, extractor.dim), np.float32)
+        classes = np.empty(count, np.int64)
+        imagenet, pixels, kept, done = [], [], [], 0
+        for batch in generate(model.snapshot.generator, count, seed, BATCH_SIZE):
+            observed = extractor.observe(batch)
+            part = slice(done, done + len(batch))
+            features[part], classes[part] = observed.features, observed.classes
+            imagenet += [observed.imagenet] if observed.imagenet is not None else []
+            pixels += [pixel_features(batch)] if self.with_pixels else []
+            kept += [batch.numpy()[: SHOWN - done]] if done < SHOWN else []
+            done = part.stop
+            self.observe(_step(role), done, count, "generating and looking")
+        self.observe(_step(role), count, count, "done")
+        return Seen(
+            name=model.name,
+            kind="model",
+            sha256=model.snapshot.sha256,
+            split=None,
+            count=count,
+            features=checked_features(features, model.name),
+            classes=classes if extractor.card.classes else None,
+            imagenet=np.concatenate(imagenet) if imagenet else None,
+            pixels=np.concatenate(pixels) if pixels else _NOTHING,
+            images_u8=np.concatenate(kept),
+            order=np.arange(min(count, SHOWN)),
+        )
+
+    @property
+    def _extractor(self) -> Extractor:
+        assert self.extractor is not None, "images are looked at"
+        return self.extractor
 
 
-def _rows(role: str, count: int, num_images: int | None, seed: int) -> npt.NDArray[np.int64]:
-    """Which images, in which order."""
-    if role == "a":
-        shuffled = np.random.Generator(np.random.Philox(key=[seed, _DRAW_STREAM])).permutation(count)
-        return shuffled[:num_images]
-    return subset_rows(count, TRAIN_LIMIT, _TRAIN_STREAM) if role == "train" else np.arange(count)
+def _ordered(rows: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    return rows[order] if len(rows) else rows
 
 
-def _looked(item: Images, rows: npt.NDArray[np.int64], extractor: Extractor, cache: Cache, progress: Progress) -> Seen:
-    whole = len(rows) == len(item)
-    ascending = np.sort(rows)
-    images: ImageSet = item.images if whole else item.images.take(ascending)
-    digest = images.sha256()
-
-    def observe() -> Arrays:
-        observed = extractor.observe(images.images_u8, progress=progress)
-        checked_features(observed.features, item.name)
-        return {"features": observed.features, "probabilities": observed.probabilities}
-
-    seen = cache.recall(_key(extractor, digest), observe)
-    progress(len(images), len(images), "done")
-    order = np.searchsorted(ascending, rows)
-    return Seen(
-        name=item.name,
-        kind="images",
-        sha256=digest,
-        split=item.split,
-        features=seen["features"][order],
-        classes=seen["probabilities"][order].argmax(1) if extractor.card.classes else None,
-        images_u8=images.images_u8,
-        order=order,
-    )
+def _step(role: str) -> str:
+    return f"look at {role.upper() if len(role) == 1 else role}"
 
 
-def _made(role: str, model: Model, extractor: Extractor, count: int, seed: int, progress: Progress) -> Seen:
-    """Images are streamed to the extractor: beside their features only `SHOWN` of them are kept."""
-    if role != "a":
-        seed += 1  # other latents than A's, or a model against itself would make the same images twice
-    generator = model.snapshot.generator
-    features = np.empty((count, extractor.dim), np.float32)
-    classes = np.empty(count, np.int64)
-    kept: list[U8] = []
-    done = 0
-    for batch in generate(generator, count, seed, BATCH_SIZE):
-        observed = extractor.observe(batch)
-        part = slice(done, done + len(batch))
-        features[part] = observed.features
-        if extractor.card.classes:
-            classes[part] = observed.classes
-        if done < SHOWN:
-            kept.append(batch.numpy()[: SHOWN - done])
-        done = part.stop
-        progress(done, count, "generating and looking")
-    progress(count, count, "done")
-    return Seen(
-        name=model.name,
-        kind="model",
-        sha256=model.snapshot.sha256,
-        split=None,
-        features=checked_features(features, model.name),
-        classes=classes if extractor.card.classes else None,
-        images_u8=np.concatenate(kept),
-        order=np.arange(min(count, SHOWN)),
-    )
-
-
-def _key(extractor: Extractor, images_sha256: str) -> dict[str, Any]:
+def _key(extractor: Extractor, images_sha256: str, with_imagenet: bool) -> dict[str, Any]:
     """All that the features of images depend on."""
     return {
         "what": "features",
         "extractor": extractor.sha256,
         "images": images_sha256,
+        "imagenet": with_imagenet,
         "code": modules_digest("ganops.evaluation.extractors"),
         "torch": torch.__version__,
     }

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, final
 
 import numpy as np
 
 from ganops.errors import TooFewImages, UserError
 from ganops.evaluation.compare import Comparison, compare
-from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import Extractor
-from ganops.evaluation.judge import PAIRWISE_LIMIT
 from ganops.evaluation.manifold import NEIGHBOURS
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import METRIC_VERSION, ReferenceSample, reference_hash
@@ -22,19 +18,10 @@ from ganops.progress import Progress
 from ganops.stages.score_inputs import Input, Model
 from ganops.stages.score_looking import Seen
 
-MEMORY = frozenset({"memorisation"})
-"""Metrics that hold training images against held-out ones."""
+LEAST_IMAGES = 2 * (NEIGHBOURS + 1)
+"""On either side: intervals come of halves, and each has to have its neighbours."""
 _GIVEN = "features"
-
-
-@final
-@dataclass(frozen=True)
-class Found:
-    """score: the name of the Fréchet distance."""
-
-    score: str
-    metrics: Mapping[str, Measurement]
-    protocol: Mapping[str, Any]
+_NO_PIXELS = np.empty((0, 0), np.float32)
 
 
 def require_enough(inputs: Mapping[str, Input], num_images: int | None) -> None:
@@ -47,12 +34,12 @@ def require_enough(inputs: Mapping[str, Input], num_images: int | None) -> None:
         item = inputs[role]
         drawn = num_images if role == "a" or isinstance(item, Model) else None
         there = [count for count in (None if isinstance(item, Model) else len(item), drawn) if count is not None]
-        if there and min(there) <= NEIGHBOURS:
+        if there and min(there) < LEAST_IMAGES:
             count = min(there)
             raise TooFewImages(
-                f"{count} image{'s' * (count != 1)} of {item.name} would be measured, and at least {NEIGHBOURS + 1} "
-                f"are needed on either side: precision and recall look at the {NEIGHBOURS} nearest neighbours. For an "
-                "interval that says something, hundreds are needed."
+                f"{count} image{'s' * (count != 1)} of {item.name} would be measured, and at least {LEAST_IMAGES} are "
+                f"needed on either side: precision and recall look at the {NEIGHBOURS} nearest neighbours, in halves. "
+                "For an interval that says something, hundreds are needed."
             )
 
 
@@ -67,26 +54,9 @@ def require_comparable(sides: Mapping[str, Seen]) -> None:
             )
 
 
-def measure(sides: Mapping[str, Seen], extractor: Extractor | None, seed: int, progress: Progress) -> Found:
-    """Every metric that the engine has; one that does not apply is left out or is no finite number."""
-    reference = _reference(sides["b"], sides.get("train"), extractor)
-    comparison = _compared(sides["a"], reference, extractor, seed, progress)
-    metrics = {name: contrast.challenger for name, contrast in comparison.metrics.items()}
-    if not reference.num_classes:
-        metrics.pop("class_coverage", None)
-    if "train" not in sides:
-        metrics = {name: item for name, item in metrics.items() if name not in MEMORY}
-    elif "heldout" in sides:
-        held_out = _reference(sides["heldout"], sides["train"], extractor)
-        second = _compared(sides["a"], held_out, extractor, seed, progress)
-        metrics |= {name: second.metrics[name].challenger for name in MEMORY if name in second.metrics}
-    progress(1, 1, "done")
-    return Found(comparison.protocol.score, metrics, _protocol(comparison, sides, extractor))
-
-
-def _compared(
-    a: Seen, reference: ReferenceSample, extractor: Extractor | None, seed: int, progress: Progress
-) -> Comparison:
+def measure(sides: Mapping[str, Seen], extractor: Extractor | None, seed: int, progress: Progress) -> Comparison:
+    """Every metric that the engine has for these; what does not apply is left out, or is no finite number."""
+    a, reference = sides["a"], _reference(sides, extractor)
     protocol = Protocol(
         score=extractor.score_name if extractor else f"fd_{_GIVEN}",
         extractor=reference.extractor,
@@ -98,39 +68,44 @@ def _compared(
         num_reference=len(reference.features),
         seed=seed,
         metric_version=reference.metric_version,
+        extractor_accuracy=reference.extractor_accuracy,
+        grey_repeated=reference.grey_repeated,
     )
     classes = a.classes if a.classes is not None else np.zeros(len(a), np.int64)
-    sample = Sample(a.sha256, a.features, classes, protocol, np.empty(0, np.uint64))
+    sample = Sample(a.sha256, a.features, classes, protocol, np.empty(0, np.uint64), a.pixels, a.imagenet)
     with one_thread():
-        return compare(sample, None, reference, progress)
+        comparison = compare(sample, None, reference, progress)
+    progress(1, 1, "done")
+    return comparison
 
 
-def _reference(side: Seen, train: Seen | None, extractor: Extractor | None) -> ReferenceSample:
+def comparable_pixels(sides: Mapping[str, Seen]) -> bool:
+    """Whether A, training and held-out images are there, and alike in size: only then can copies be looked for."""
+    asked = [sides[role].pixels for role in ("a", "train", "heldout" if "heldout" in sides else "b") if role in sides]
+    return len(asked) == 3 and all(pixels.size for pixels in asked) and len({each.shape[1] for each in asked}) == 1
+
+
+def _reference(sides: Mapping[str, Seen], extractor: Extractor | None) -> ReferenceSample:
+    b, train, held_out = sides["b"], sides.get("train"), sides.get("heldout", sides["b"])
     sha256 = extractor.sha256 if extractor else _GIVEN
-    classes = side.classes if side.classes is not None else np.zeros(len(side), np.int64)
+    card = extractor.card if extractor else None
+    with_pixels = comparable_pixels(sides)
+    shown = next((side.images_u8 for side in sides.values() if side.images_u8 is not None), None)
     return ReferenceSample(
-        split=side.split or "all",  # type: ignore[arg-type]
-        features=side.features,
-        classes=classes,
-        ids=np.empty((0, 32), np.uint8),  # what a model was trained on is told, and refused by the gate alone
-        train_features=train.features if train else side.features[:0],
-        num_classes=len(extractor.card.classes) if extractor else 0,
-        hash=side.sha256 if side.kind == "reference" else reference_hash(sha256, side.sha256),
-        extractor=extractor.card.kind if extractor else _GIVEN,
+        split=b.split or "all",
+        features=b.features,
+        classes=b.classes if b.classes is not None else np.zeros(len(b), np.int64),
+        ids=np.empty((0, 32), np.uint8),  # what a model was trained on is told here, and refused by the gate alone
+        train_features=train.features if train else b.features[:0],
+        num_classes=len(card.classes) if card else 0,
+        hash=b.sha256 if b.kind == "reference" else reference_hash(sha256, b.sha256),
+        extractor=card.kind if card else _GIVEN,
         extractor_sha256=sha256,
         preprocessing="as-is@1",
         metric_version=METRIC_VERSION,
+        class_names=card.classes if card else (),
+        pixels=held_out.pixels if with_pixels else _NO_PIXELS,
+        train_pixels=train.pixels if train and with_pixels else _NO_PIXELS,
+        extractor_accuracy=card.accuracy if card else None,
+        grey_repeated=card.repeats_grey(shown.shape[1]) if card and shown is not None else False,
     )
-
-
-def _protocol(comparison: Comparison, sides: Mapping[str, Seen], extractor: Extractor | None) -> dict[str, Any]:
-    """The gate's protocol, and what it does not have to say because a workspace does."""
-    return {
-        **comparison.protocol.to_json(),
-        "extractor_accuracy": extractor.card.accuracy if extractor else None,
-        "dim": int(sides["a"].features.shape[1]),
-        "neighbours": NEIGHBOURS,
-        "pairwise_limit": PAIRWISE_LIMIT,
-        "num_train": len(sides["train"]) if "train" in sides else None,
-        "num_heldout": len(sides["heldout"]) if "heldout" in sides else None,
-    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,24 +15,27 @@ from ganops.evaluation.threads import one_thread
 from ganops.reports.score_picture import COLUMNS, Group, Strip
 from ganops.stages.score import Score
 from ganops.stages.score_looking import SHOWN, Seen
+from ganops.stages.score_measuring import comparable_pixels
 
 Rows = npt.NDArray[np.int64]
 
 
 def neighbour_groups(score: Score) -> list[Group]:
-    """Groups of images of A with their nearest in B, and in the training images where there are any; none where A is
-    features. Near is what the extractor finds alike."""
-    a, b, train = score.sides["a"], score.sides["b"], score.sides.get("train")
-    if a.images_u8 is None:
+    """Groups of images of A with their nearest in B as the extractor sees them, and, where there are any, in the
+    training images as the pixels have it; none where A is features."""
+    if score.sides["a"].images_u8 is None:
         return []
     with one_thread():
-        return list(_groups(a, b, train))
+        return list(_groups(score.sides))
 
 
-def _groups(a: Seen, b: Seen, train: Seen | None) -> Iterator[Group]:
+def _groups(sides: Mapping[str, Seen]) -> Iterator[Group]:
+    a, b, train = sides["a"], sides["b"], sides.get("train")
     candidates = np.arange(min(len(a.order), SHOWN))
-    to_b = _distances(a, candidates, b)
-    to_train = _distances(a, candidates, train) if train is not None else None
+    to_b = _distances(a.features[candidates], b.features)
+    to_train = None
+    if train is not None and comparable_pixels(sides):
+        to_train = _distances(a.pixels[candidates], train.pixels)
 
     def group(title: str, rows: Rows) -> Group:
         strips = [Strip("A", a.shown(rows))]
@@ -42,12 +46,13 @@ def _groups(a: Seen, b: Seen, train: Seen | None) -> Iterator[Group]:
             strips += _strips(("nearest in training",), train, to_train[rows])
         return Group(title, tuple(strips))
 
-    nearest_in_b = to_b.amin(1)
     yield group("Drawn at random", candidates[:COLUMNS])
-    yield group(f"Farthest from B, of {len(candidates)}", _first(-nearest_in_b))
+    yield group(f"Farthest from B, of {len(candidates)}", _first(-to_b.amin(1)))
     if to_train is not None:
-        closeness = to_train.amin(1) / nearest_in_b.clamp(min=1e-12)
-        yield group(f"Nearest to training images, measured by how near B is, of {len(candidates)}", _first(closeness))
+        held_out = sides.get("heldout", b)
+        nearest = _distances(a.pixels[candidates], held_out.pixels).amin(1)
+        closeness = to_train.amin(1) / (to_train.amin(1) + nearest).clamp(min=1e-12)
+        yield group(f"Nearest to training images beside held-out ones, of {len(candidates)}", _first(closeness))
 
 
 def _first(values: Tensor) -> Rows:
@@ -64,10 +69,10 @@ def _strips(titles: Sequence[str], side: Seen, distances: Tensor) -> Iterator[St
         yield Strip(title, side.shown(np.asarray(rows.numpy())))
 
 
-def _distances(a: Seen, rows: Rows, other: Seen) -> Tensor:
-    """Squared, (len(rows), all of the other)."""
-    theirs, ours = centred(other.features, a.features[rows])
-    found = torch.empty(len(ours), len(theirs), dtype=torch.float64)
-    for part, block in squared_distances(ours, theirs):
+def _distances(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> Tensor:
+    """Squared, float64 (len(ours), len(theirs))."""
+    y, x = centred(theirs, ours)
+    found = torch.empty(len(x), len(y), dtype=torch.float64)
+    for part, block in squared_distances(x, y):
         found[part] = block
     return found

@@ -8,11 +8,14 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from ganops.stages.reference import IMAGES_PER_DIMENSION
+from ganops.stages.reference import IMAGES_PER_DIMENSION, LEAST_RECOGNISED
 from ganops.stages.score_extractor import Chosen
+from ganops.stages.score_fitting import SETTINGS
 from ganops.stages.score_inputs import Images, Input, Model, Pinned
 from ganops.stages.score_looking import Seen
 
+_WEAK: Mapping[str, float] = {"classifier": SETTINGS.min_accuracy, "pretext": LEAST_RECOGNISED}
+"""Accuracy under which a workspace would refuse such an extractor."""
 _ROLES = {"a": "A", "b": "B", "train": "the training images", "heldout": "the held-out images"}
 
 
@@ -21,14 +24,26 @@ def notes(inputs: Mapping[str, Input], sides: Mapping[str, Seen], chosen: Chosen
     yield from _the_same(inputs, sides)
     yield from _trained_on_the_reference(inputs)
     yield from _few(sides)
-    if chosen is not None and chosen.fitted_on == "b":
+    if chosen is not None:
+        yield from notes_on_extractor(chosen)
+    yield from dict.fromkeys(
+        remark for item in inputs.values() if isinstance(item, Images) for remark in item.images.remarks
+    )
+
+
+def notes_on_extractor(chosen: Chosen) -> Iterator[str]:
+    """What weakens it as a judge."""
+    card = chosen.extractor.card
+    if card.accuracy is not None and card.accuracy < _WEAK.get(card.kind, 0.0):
+        yield (
+            f"The extractor gets only {card.accuracy:.1%} of held-out images right ({card.task}): it is a weak judge. "
+            "Name more images with --train, or another extractor."
+        )
+    if chosen.fitted_on == "b":
         yield (
             "The extractor was fitted to B itself, so that it may see B more sharply than A, and distances may come "
             "out larger. Name other images of the same kind with --train, or a pinned extractor with --extractor DIR."
         )
-    for item in inputs.values():
-        if isinstance(item, Images):
-            yield from item.images.remarks
 
 
 def _the_same(inputs: Mapping[str, Input], sides: Mapping[str, Seen]) -> Iterator[str]:

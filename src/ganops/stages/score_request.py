@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache as remembered
 from functools import partial
 from pathlib import Path
 from typing import final, get_args
 
 from ganops.errors import UnknownName, UserError
 from ganops.evaluation.judge import Metric
-from ganops.stages.score_inputs import Input, Registries, Wanted, open_input
+from ganops.stages.score_inputs import Input, Pinned, Registries, Wanted, open_input
 
 METRICS: tuple[str, ...] = get_args(Metric)
-WITH_TRAIN = frozenset({"memorisation"})
+WITH_TRAIN = frozenset({"memorisation", "copies", "mifid"})
 """Metrics that look at training images."""
 Observer = Callable[[str, int, int, str], None]
 """Told `(step, done, total, note)`; `total` is 0 while it is unknown."""
@@ -43,7 +42,7 @@ def wanted_metrics(request: ScoreRequest) -> tuple[str, ...]:
 
     Raises:
         UnknownName: one is not known; names the nearest.
-        UserError: one needs training images, and none are given.
+        UserError: held-out images are given, and no training images.
     """
     wanted = tuple(name.strip().lower().replace("-", "_") for name in request.metrics)
     for name in wanted:
@@ -51,8 +50,6 @@ def wanted_metrics(request: ScoreRequest) -> tuple[str, ...]:
             near = difflib.get_close_matches(name, METRICS, n=1)
             meant = f", did you mean '{near[0]}'?" if near else "."
             raise UnknownName(f"There is no metric '{name}'{meant} Metrics are {', '.join(METRICS)}.")
-        if name in WITH_TRAIN and request.train is None:
-            raise UserError(f"The metric '{name}' looks for copies of training images: name these with --train.")
     if request.heldout is not None and request.train is None:
         raise UserError("--heldout is held against training images: name these with --train.")
     return wanted
@@ -66,14 +63,21 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
         DataRefused: it is there but cannot be used.
     """
 
-    @remembered
+    read_before: dict[tuple[str, str | None], Input] = {}
+
     def read(wanted: Wanted) -> Input:
-        return open_input(wanted, registries, partial(observe, f"read {Path(wanted.spec).name or wanted.spec}"))
+        key = (wanted.spec, wanted.split)
+        if key not in read_before:
+            step = f"read {Path(wanted.spec).name or wanted.spec}"
+            read_before[key] = open_input(wanted, registries, partial(observe, step))
+        return read_before[key]
 
     a, b = _splits(request)
     found = {"a": read(a), "b": read(b)}
     if request.train is not None:
         found["train"] = read(Wanted(request.train, "train", required=False))
+    elif isinstance(found["b"], Pinned):  # which keeps some of its training images, too
+        found["train"] = found["b"]
     if request.heldout is not None:
         found["heldout"] = read(Wanted(request.heldout, "test", required=False))
     given = {getattr(found[role], "split", None) for role in ("a", "b")}
@@ -83,6 +87,13 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
             "all of their images."
         )
     return found
+
+
+def require_train(wanted: Sequence[str], inputs: Mapping[str, Input]) -> None:
+    """Raises UserError where a metric is asked for that looks at training images, and there are none."""
+    for name in wanted:
+        if name in WITH_TRAIN and "train" not in inputs:
+            raise UserError(f"The metric '{name}' looks for copies of training images: name these with --train.")
 
 
 def _splits(request: ScoreRequest) -> tuple[Wanted, Wanted]:

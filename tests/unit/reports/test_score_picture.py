@@ -37,6 +37,7 @@ def facts(classes: int = 2, name: str = "a.npy") -> dict[str, Any]:
             "extractor": "classifier",
             "extractor_sha256": "b" * 64,
             "extractor_accuracy": 0.9,
+            "extractor_task": "2 classes",
             "extractor_origin": "the workspace's own",
             "dim": 64,
         },

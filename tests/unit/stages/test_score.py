@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from PIL import Image
 
 from ganops.data.image_set import read_image_set
 from ganops.data.sources import open_source
-from ganops.errors import DamagedFile, DataRefused, GanOpsError, SourceRefused, TooFewImages, UnknownName, UserError
+from ganops.errors import DamagedFile, DataRefused, SourceRefused, TooFewImages, UnknownName, UserError
 from ganops.evaluation import judge
 from ganops.evaluation.extractors import load_extractor
+from ganops.evaluation.fd_star import fd_star
 from ganops.files import sha256_file, write_json
 from ganops.models import ModelSpec, build_generator, generate, load_snapshot, save_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
@@ -24,6 +25,7 @@ from ganops.stages.score import Score, score
 from ganops.stages.score_cache import Cache
 from ganops.stages.score_inputs import Model, Wanted, open_input
 from ganops.stages.score_neighbours import neighbour_groups
+from ganops.stages.score_notes import notes_on_extractor
 from ganops.stages.score_request import ScoreRequest
 
 U8 = np.ndarray[Any, np.dtype[np.uint8]]
@@ -67,12 +69,12 @@ def given(tmp_path: Path) -> Path:
 def test_features_are_measured_by_the_gates_own_estimator(given: Path) -> None:
     found = scored(given / "a.npy", given / "b.npy")
     a, b = normal(1, 300, 0.3), normal(2, 200)
-    expected = judge.fd_star(a, b).measurement
+    expected = fd_star(a, b).measurement
     assert value(found, "fd_star") == pytest.approx(expected.value, abs=4 * expected.standard_error)
     assert found.metrics["fd_star"].standard_error == pytest.approx(expected.standard_error)
-    assert found.score == "fd_features" and found.protocol["num_images"] == 300
-    assert {"kid", "precision", "recall", "density", "coverage"} <= set(found.metrics)
-    assert "class_coverage" in found.missing and "memorisation" in found.missing
+    assert found.score == "fd_features" and found.protocol.num_images == 300
+    assert {"fd", "kid", "kid_subsets", "precision", "recall", "density", "coverage"} <= set(found.metrics)
+    assert {"class_coverage", "inception_score", "memorisation", "copies"} <= set(found.missing)
 
 
 def test_the_same_content_scores_the_same_whatever_it_lies_in(given: Path) -> None:
@@ -92,22 +94,8 @@ def test_images_that_lie_sorted_are_drawn_from_all_over(given: Path, monkeypatch
 
 def test_a_number_of_images_is_drawn_from_a_by_its_seed(given: Path) -> None:
     found = [scored(given / "a.npy", given / "b.npy", num_images=100, seed=seed) for seed in (0, 0, 1)]
-    assert found[0].protocol["num_images"] == 100 and found[0].protocol["num_reference"] == 200
+    assert found[0].protocol.num_images == 100 and found[0].protocol.num_reference == 200
     assert found[0].metrics == found[1].metrics != found[2].metrics
-
-
-def test_copies_of_training_features_are_seen(given: Path) -> None:
-    train = normal(3, 200)
-    np.save(given / "train.npy", train)
-    np.save(given / "copies.npy", train + 0.001 * normal(4, 200))
-    np.save(given / "held_out.npy", normal(7, 200))
-    copied = scored(given / "copies.npy", given / "b.npy", train=given / "train.npy")
-    fresh = scored(given / "held_out.npy", given / "b.npy", train=given / "train.npy")
-    assert copied.metrics["memorisation"].low > 0.2 > fresh.metrics["memorisation"].high
-    aside = scored(given / "copies.npy", given / "b.npy", train=given / "train.npy", heldout=given / "held_out.npy")
-    assert aside.metrics["memorisation"].low > 0.2 and aside.metrics["fd_star"] == copied.metrics["fd_star"]
-    assert aside.metrics["memorisation"] != copied.metrics["memorisation"]
-    assert aside.protocol["num_heldout"] == 200 and aside.protocol["num_train"] == 200
 
 
 def test_metrics_are_chosen_by_name(given: Path) -> None:
@@ -186,7 +174,7 @@ def test_images_are_looked_at_by_a_classifier_that_is_fitted_once(
     asked: dict[str, Any] = {"split": ":test", "cache": gallery.cache}
     first = scored(gallery.bare, gallery.real, **asked)
     assert first.chosen is not None and first.chosen.extractor.card.classes == CLASSES
-    assert first.score == f"fd_classifier@{first.protocol['extractor_sha256'][:8]}"
+    assert first.score == f"fd_classifier@{first.protocol.extractor_sha256[:8]}"
     assert first.chosen.fitted_on == "b" and any("fitted to B itself" in note for note in first.notes)
     assert [share.name for share in first.classes] == list(CLASSES)
     for share in first.classes:
@@ -196,7 +184,7 @@ def test_images_are_looked_at_by_a_classifier_that_is_fitted_once(
     def fit(*arguments: object, **named: object) -> None:
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr("ganops.stages.score_fitting._fit_classifier", fit)
+    monkeypatch.setattr("ganops.stages.score_fitting._fit", fit)
     monkeypatch.setattr("ganops.evaluation.extractors.Extractor.observe", fit)
     assert scored(gallery.bare, gallery.real, **asked).metrics == first.metrics
     moved = gallery.root / "under another name"
@@ -221,7 +209,29 @@ def test_training_images_fit_the_extractor_where_they_are_given(gallery: Gallery
     assert found.chosen is not None and found.chosen.fitted_on == "train"
     assert found.sides["train"].split == "train" and len(found.sides["train"]) == 120
     assert not any("fitted to B" in note for note in found.notes)
-    assert "memorisation" in found.metrics
+    assert {"memorisation", "copies"} <= set(found.metrics) and "mifid" in found.missing
+    assert found.sides["train"].features.shape[0] == 0, "not looked at, where no metric asks for it"
+
+
+def test_without_labels_an_extractor_is_fitted_that_needs_none(gallery: Gallery) -> None:
+    found = scored(gallery.bare, gallery.bare, cache=gallery.cache)
+    assert found.chosen is not None and found.chosen.extractor.card.kind == "pretext"
+    assert found.score.startswith("fd_pretext@") and found.classes == ()
+    assert "knows classes" in found.missing["class_coverage"]
+
+
+def test_copies_of_training_images_are_seen(gallery: Gallery, tmp_path: Path) -> None:
+    train = read_image_set(open_source(str(gallery.real)), "train").images_u8[:, 0]
+    np.save(tmp_path / "a.npy", np.concatenate([pictures(9, 80)[0], train[:40]]))
+    np.save(tmp_path / "held_out.npy", pictures(8, 150)[0])
+    asked: dict[str, Any] = {"split": ":test", "train": gallery.real, "cache": gallery.cache}
+    copied = scored(tmp_path / "a.npy", gallery.real, **asked)
+    honest = scored(gallery.bare, gallery.real, **asked)
+    assert copied.metrics["copies"].low > 0.1 > honest.metrics["copies"].value
+    assert value(copied, "memorisation") > value(honest, "memorisation")
+    aside = scored(tmp_path / "a.npy", gallery.real, heldout=tmp_path / "held_out.npy", **asked)
+    assert aside.metrics["copies"].low > 0.1 and aside.metrics["memorisation"] != copied.metrics["memorisation"]
+    assert aside.metrics["fd_star"] == copied.metrics["fd_star"] and len(aside.sides["heldout"]) == 150
 
 
 def test_a_model_is_streamed_to_the_extractor(gallery: Gallery) -> None:
@@ -251,6 +261,14 @@ def test_what_was_trained_on_is_told(gallery: Gallery, tmp_path: Path) -> None:
     assert any("trained on 30 of the 120 images of B" in note for note in found.notes)
 
 
+def test_a_weak_judge_is_told(gallery: Gallery) -> None:
+    chosen = scored(gallery.bare, gallery.real, split=":test", cache=gallery.cache).chosen
+    assert chosen is not None
+    weak = replace(chosen, extractor=chosen.extractor.with_card(accuracy=0.4))
+    assert not any("weak judge" in note for note in notes_on_extractor(chosen))
+    assert any("only 40.0% of held-out images right (2 classes)" in note for note in notes_on_extractor(weak))
+
+
 def test_equal_images_are_told(gallery: Gallery) -> None:
     found = scored(gallery.real, gallery.real, split="train:test", cache=gallery.cache, train=gallery.real)
     assert "120 of 120 images of A are among the training images, pixel for pixel." in found.notes
@@ -273,16 +291,16 @@ def test_the_workspaces_own_extractor_is_taken_where_it_fits(gallery: Gallery, t
     own = pinned(gallery, tmp_path / "extractor")
     found = scored(gallery.bare, gallery.real, own=own)
     assert found.chosen is not None and found.chosen.origin == "the workspace's own"
-    assert found.protocol["extractor_sha256"] == load_extractor(own).sha256
-    assert scored(gallery.bare, gallery.bare, own=own).protocol["extractor_sha256"] == load_extractor(own).sha256
+    assert found.protocol.extractor_sha256 == load_extractor(own).sha256
+    assert scored(gallery.bare, gallery.bare, own=own).protocol.extractor_sha256 == load_extractor(own).sha256
     named = scored(gallery.bare, gallery.real, extractor=own)
     assert named.metrics == found.metrics and named.chosen is not None and named.chosen.origin == f"from {own}"
 
 
 def test_the_workspaces_own_extractor_is_left_where_it_does_not_fit(gallery: Gallery, tmp_path: Path) -> None:
     own = pinned(gallery, tmp_path / "extractor")
-    np.save(tmp_path / "large.npy", np.zeros((20, 9, 9), np.uint8))
-    with pytest.raises(GanOpsError, match=r"large.npy"):  # which has no labels to fit another to
+    np.save(tmp_path / "large.npy", np.random.default_rng(0).integers(0, 256, (12, 9, 9), np.uint8))
+    with pytest.raises(DataRefused, match=r"large.npy has 12 images, too few to fit an extractor to"):
         scored(tmp_path / "large.npy", tmp_path / "large.npy", own=own)
 
 
@@ -375,7 +393,7 @@ def broken(folder: Path) -> None:
         ("a.npy", "wide.npy", {}, UserError, r"differ in width: .*a.npy has 6 .*wide.npy has 9"),
         ("nan.npy", "b.npy", {}, DataRefused, r"6 of 50 features of .*nan.npy .* not finite"),
         ("a.npy", "constant.npy", {}, DataRefused, r"All 50 features of .*constant.npy are the same"),
-        ("one.npy", "b.npy", {}, TooFewImages, r"1 image of .*one.npy would be measured, and at least 6"),
+        ("one.npy", "b.npy", {}, TooFewImages, r"1 image of .*one.npy would be measured, and at least 12"),
         ("a.npy", "five.npy", {}, TooFewImages, r"5 images of .*five.npy would"),
         ("none.npy", "b.npy", {}, DataRefused, r"none.npy holds no features"),
         ("whole.npy", "b.npy", {}, SourceRefused, r"int64 of shape \(50, 6\), which is neither images nor features"),
@@ -385,20 +403,35 @@ def broken(folder: Path) -> None:
         ("grey.npy", "large.npy", {}, UserError, r"grey.npy holds images of 8x8 .*large.npy of 9x8"),
         ("empty", "b.npy", {}, SourceRefused, r"empty is empty"),
         ("mixed", "grey.npy", {}, SourceRefused, r"different sizes"),
-        ("grey.npy", "grey.npy", {}, UserError, r"not a label"),
+        ("grey.npy", "grey.npy", {"extractor": "classifier"}, UserError, r"not a label"),
         ("missing.npy", "b.npy", {}, UserError, r"no file '.*missing.npy'"),
         ("missing", "b.npy", {}, UserError, r"no file or folder '.*missing'"),
         ("a.npy", "grey.npy", {}, UserError, r"a.npy holds features and not images.*--extractor DIR"),
         ("a.npy", "b.npy", {"extractor": "classifier"}, UserError, r"Leave it out"),
         ("a.npy", "b.npy", {"metrics": ("fd_str",)}, UnknownName, r"no metric 'fd_str', did you mean 'fd_star'\?"),
-        ("a.npy", "b.npy", {"metrics": ("memorisation",)}, UserError, r"'memorisation' .* with --train"),
+        (
+            "a.npy",
+            "b.npy",
+            {"metrics": ("copies",)},
+            UserError,
+            r"'copies' .* with --train",
+        ),
+        ("a.npy", "b.npy", {"metrics": ("copies",), "train": "b.npy"}, UserError, r"needs images of one size"),
         ("a.npy", "b.npy", {"metrics": ("class_coverage",)}, UserError, r"'class_coverage' cannot be measured here"),
         ("a.npy", "b.npy", {"heldout": "b.npy"}, UserError, r"--heldout .* --train"),
         ("a.npy", "b.npy", {"split": "test"}, UserError, r"Neither '.*a.npy' nor '.*b.npy' has a split 'test'"),
         ("a.npy", "b.npy", {"split": "train:test"}, UserError, r"is an array and has no split 'train'"),
         ("a.npy", "b.npy", {"split": "a:b:c"}, UserError, r"more than two parts"),
-        ("grey.npy", "classes", {"extractor": "clasifier"}, UserError, r"no extractor 'clasifier'"),
-        ("grey.npy", "classes", {"extractor": "damaged"}, DamagedFile, r"extractor.json is damaged"),
+        (
+            "grey.npy",
+            "classes",
+            {"extractor": "clasifier"},
+            UserError,
+            r"no extractor 'clasifier', did you mean 'classifier'\?",
+        ),
+        ("grey.npy", "classes", {"extractor": "custom:none.onnx"}, UserError, r"none.onnx cannot be read"),
+        ("grey.npy", "classes", {"extractor": "inception:a.npy"}, DamagedFile, r"not the published Inception"),
+        ("grey.npy", "classes", {"extractor": "damaged"}, DamagedFile, r"extractor.json"),
         ("grey.npy", "classes", {"extractor": "empty"}, DamagedFile, r"lacks extractor.json"),
         ("models:/generator/1", "b.npy", {}, UserError, r"no registry of generator"),
     ],

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ganops.errors import DamagedFile, UserError
 from ganops.evaluation.extractors.inception import InceptionNetwork, Tap
-from ganops.files import publish, sha256_bytes, sha256_file
+from ganops.files import cache_folder, publish, sha256_bytes, sha256_file
 from ganops.progress import Progress, silent
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -70,13 +70,13 @@ def without_numbers(tap: Tap) -> InceptionNetwork:
 
 
 def cached(progress: Progress = silent) -> Path:
-    """The verified file in the cache folder ($GANOPS_CACHE, or ~/.cache/ganops), downloaded if it is not there.
+    """The verified file in `files.cache_folder`, downloaded if it is not there.
 
     Raises:
         DamagedFile: what was downloaded is not the published file.
         UserError: it cannot be downloaded or stored.
     """
-    path = Path(os.environ.get("GANOPS_CACHE") or Path.home() / ".cache" / "ganops") / NAME
+    path = cache_folder() / NAME
     try:
         if path.exists() and sha256_file(path) == SHA256:
             return path
