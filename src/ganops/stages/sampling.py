@@ -68,7 +68,7 @@ def rows_on(
     progress: Progress = silent,
 ) -> tuple[dict[str, Tensor] | None, str]:
     """`rows_of`, and the kind of device that the features were computed on."""
-    there = extractor.to(device)
+    there = extractor if device == extractor.device else extractor.to(device)
     generator = copy.deepcopy(snapshot.generator).to(device)
     return rows_of(generator, there, sampling, crew, progress), there.device.type
 

@@ -131,3 +131,18 @@ def test_refuses_what_says_nothing() -> None:
         frechet_distance_of(np.eye(9)[:, :3], np.eye(9)[:, :4])
     with pytest.raises(IncomparableReports, match="3 and 4"):
         of_stats(np.eye(9)[:, :3], np.eye(9)[:, :4])
+
+
+@pytest.mark.parametrize("fall", [np.inf, 100.0, 5.0])
+@pytest.mark.parametrize("count", [40, 60])
+def test_fewer_samples_than_dimensions_whatever_their_spectrum(count: int, fall: float) -> None:
+    """Against the singular values themselves: of spectra that are flat, that fall, and that fall below rounding."""
+    random = np.random.RandomState(7)
+    scale = np.exp(-np.arange(200) / fall)
+    x, y = random.randn(40, 200) * scale, random.randn(count, 200) * scale + 0.01
+    a, b = x - x.mean(0), y - y.mean(0)
+    cross = np.linalg.svd(a @ b.T, compute_uv=False).sum() / np.sqrt(39 * (count - 1))
+    trace = (a**2).sum() / 39 + (b**2).sum() / (count - 1)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + trace - 2 * cross
+    assert frechet_distance_of(x, y) == pytest.approx(expected, abs=1e-9 * trace)
+    assert frechet_distance_of(y, x) == pytest.approx(expected, abs=1e-9 * trace)

@@ -128,8 +128,6 @@ class Extractor:
 
     def to(self, device: torch.device | str) -> Extractor:
         """The same with its network there. A custom one computes on the CPU and takes and gives tensors there."""
-        if torch.device(device) == self.device:
-            return self
         return Extractor(copy.deepcopy(self.network).to(device), self.card, self.sha256)
 
     def with_card(self, **changes: Any) -> Extractor:
