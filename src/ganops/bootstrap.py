@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib.util
 import os
 import re
@@ -29,7 +30,8 @@ from ganops.adapters.training_record import ParentRun, TrainingRecord
 from ganops.config import MAX_SEED
 from ganops.errors import FlowError, GanOpsError, UserError
 from ganops.layout import Layout
-from ganops.ports import DataValidator, ModelVersion
+from ganops.locks import locked
+from ganops.ports import DataValidator, ModelVersion, PromotionLock
 from ganops.provenance import code
 from ganops.provenance.journal import Journal
 from ganops.reports.summary import RunSummary
@@ -103,7 +105,11 @@ class App:
 
     @cached_property
     def journal(self) -> Journal:
-        return Journal(self.layout.journal)
+        return Journal(self.layout.journal, actor(os.environ))
+
+    @cached_property
+    def lock(self) -> PromotionLock:
+        return promotion_lock(self.workspace)
 
     @cached_property
     def record(self) -> TrainingRecord:
@@ -157,16 +163,16 @@ class App:
     def register(self) -> Registration:
         """The best candidate becomes the challenger, unless that very snapshot is a version already."""
         self.observe("register", 0, 0, "")
-        registration = register(self.workspace, self.registry, self.journal, self.record.known_run)
+        registration = register(self.workspace, self.registry, self.journal, self.lock, self.record.known_run)
         self.observe("register", 1, 1, "done")
         return registration
 
     def promote(self, registration: Registration) -> Promotion:
         """The gate's decision on challenger and champion, carried out."""
         self.observe("promote", 0, 0, "")
-        promotion = promote(
-            self.workspace, self.registry, self.journal, registration.version, partial(self.observe, "promote")
-        )
+        progress = partial(self.observe, "promote")
+        number = registration.version.version
+        promotion = promote(self.workspace, self.registry, self.journal, self.lock, number, progress)
         self.observe("promote", 1, 1, "done")
         return promotion
 
@@ -200,6 +206,21 @@ class App:
                 log(line)
 
         return listen
+
+
+def actor(environment: Mapping[str, str]) -> str:
+    """Who the journal's lines are of: GANOPS_ACTOR, else the user that this process runs as."""
+    if named := environment.get("GANOPS_ACTOR", "").strip():
+        return named[:200]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"user {os.getuid()}"
+
+
+def promotion_lock(workspace: Workspace) -> PromotionLock:
+    """What holds off other promotions: a file of the workspace, or PostgreSQL where several machines promote."""
+    return partial(locked, workspace.layout.state / "promotion.lock")
 
 
 def open_app(start: Path, observe: Observer | None = None) -> App:

@@ -491,6 +491,8 @@ class GateConfig(Section):
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.05
     min_improvement: NonNegativeFloat = 0.0
     num_images: ImageCount = 10_000
+    policy: Literal["standard", "manual"] = "standard"
+    """manual: a person has the last word on what the gate would promote."""
     first: FirstPromotionConfig = FirstPromotionConfig()
     guards: GuardsConfig = GuardsConfig()
 

@@ -1,8 +1,12 @@
 """The journal: what happened to the registry and why, append-only, each line bound to the one before.
 
-`journal/journal.jsonl` holds one event a line; `journal/decisions/PAIR.json` holds the comparison
-and the decision of one (challenger, champion, reference), so that the same pair asked twice gets
-the stored decision, not a second try.
+`journal/journal.jsonl` holds one event a line. Of one (challenger, champion, reference),
+`journal/comparisons/PAIR.json` holds what was measured and `journal/decisions/PAIR.json` that and
+what was decided, so that the same pair asked twice gets the stored decision, not a second try.
+
+A change to the registry is announced by a line `intended` before its first step, and answered by a
+line whose `details.intent` is that one's digest after its last. An intent without an answer is
+what a killed process leaves behind.
 """
 
 from __future__ import annotations
@@ -19,7 +23,19 @@ from typing import Any, BinaryIO, Literal, final
 from ganops.errors import DamagedFile, WorkspaceError
 from ganops.files import canonical_json, digest_json, read_json, write_json
 
-Event = Literal["registered", "promoted", "kept-champion"]
+Event = Literal[
+    "registered",
+    "kept-champion",
+    "pending",
+    "approved",
+    "rejected",
+    "intended",
+    "promoted",
+    "rolled-back",
+    "undone",
+    "repaired",
+]
+Folder = Literal["comparisons", "decisions"]
 _FIRST = "0" * 64
 _RESTORE = "Restore it with `git checkout journal`; until then nothing is promoted."
 
@@ -27,7 +43,10 @@ _RESTORE = "Restore it with `git checkout journal`; until then nothing is promot
 @final
 @dataclass(frozen=True)
 class Entry:
-    """One event. `digest` covers every other field, `previous` is the digest of the line before."""
+    """One event. `digest` covers every other field, `previous` is the digest of the line before.
+
+    actor: who did it; empty in lines of before actors were written down.
+    """
 
     time: str
     event: Event
@@ -36,14 +55,25 @@ class Entry:
     details: Mapping[str, Any]
     previous: str
     digest: str
+    actor: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Head:
+    """The end of the journal: how many lines, and the last one's digest. Kept elsewhere, it shows a cut tail."""
+
+    count: int
+    digest: str
 
 
 @final
 @dataclass(frozen=True)
 class Journal:
-    """The journal in `folder`."""
+    """The journal in `folder`. actor: who the lines that are added are of."""
 
     folder: Path
+    actor: str = "unknown"
 
     @property
     def path(self) -> Path:
@@ -57,6 +87,7 @@ class Journal:
             entries = self.entries()
             body: dict[str, Any] = {
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "actor": self.actor,
                 "event": event,
                 "version": version,
                 "reason": reason,
@@ -88,33 +119,49 @@ class Journal:
         """The events of one registered model, oldest first; an event that names none is of any."""
         return tuple(entry for entry in self.entries() if entry.details.get("model", model) == model)
 
-    def stored(self, pair: str) -> dict[str, Any] | None:
+    def head(self) -> Head:
+        """Where the journal ends."""
+        entries = self.entries()
+        return Head(len(entries), entries[-1].digest if entries else _FIRST)
+
+    def open_intent(self, model: str) -> Entry | None:
+        """The change that was announced and not answered: whoever began it was killed."""
+        entries = self.of(model)
+        answered = {entry.details.get("intent") for entry in entries}
+        unanswered = (entry for entry in reversed(entries) if entry.event == "intended")
+        return next((entry for entry in unanswered if entry.digest not in answered), None)
+
+    def comparison(self, pair: str) -> dict[str, Any] | None:
+        """What was measured of a pair; `DamagedFile` where that cannot be read."""
+        return self._stored(self.path_of("comparisons", pair))
+
+    def decision(self, pair: str) -> dict[str, Any] | None:
         """The comparison and decision of a pair that was asked before.
 
         Raises:
             DamagedFile: they cannot be read, or are not those that the journal's line was written for.
         """
-        if not self._decision(pair).exists():
-            return None
-        evidence = read_json(self._decision(pair))
-        entered = [entry.details["evidence"] for entry in self.entries() if entry.details.get("pair") == pair]
-        if not isinstance(evidence, dict) or any(digest != digest_json(evidence) for digest in entered):
-            raise self.damaged(pair, "it is not what the journal was written for")
+        path = self.path_of("decisions", pair)
+        evidence = self._stored(path)
+        entered = [entry.details.get("evidence") for entry in self.entries() if entry.details.get("pair") == pair]
+        if evidence is not None and any(digest not in (None, digest_json(evidence)) for digest in entered):
+            raise self.damaged(path, "it is not what the journal was written for")
         return evidence
 
-    def damaged(self, pair: str, why: str) -> DamagedFile:
-        """The error for a stored decision that is not what was decided."""
-        return DamagedFile(f"{self._decision(pair)} was edited or is damaged ({why}). {_RESTORE}")
+    def damaged(self, path: Path, why: str) -> DamagedFile:
+        """The error for stored evidence that is not what was stored."""
+        return DamagedFile(f"{path} was edited or is damaged ({why}). {_RESTORE}")
 
-    def stored_pairs(self) -> tuple[str, ...]:
+    def decided_pairs(self) -> tuple[str, ...]:
         """The pairs that were decided, in no order."""
         stems = (path.stem for path in (self.folder / "decisions").glob("*.json"))
         return tuple(sorted(stem for stem in stems if stem.isalnum()))
 
-    def store(self, pair: str, evidence: Mapping[str, Any]) -> str:
-        """Keep a comparison and its decision; returns their digest."""
-        assert not self._decision(pair).exists(), "a pair is decided once"
-        write_json(self._decision(pair), evidence)
+    def store(self, folder: Folder, pair: str, evidence: Mapping[str, Any]) -> str:
+        """Keep what was measured or decided of a pair; returns its digest."""
+        path = self.path_of(folder, pair)
+        assert not path.exists(), "a pair is measured and decided once"
+        write_json(path, evidence)
         return digest_json(evidence)
 
     def attempts(self, reference: str) -> int:
@@ -143,9 +190,19 @@ class Journal:
         except OSError as error:
             raise DamagedFile(f"{self.path} cannot be read: {error.strerror}. {_RESTORE}") from None
 
-    def _decision(self, pair: str) -> Path:
+    def _stored(self, path: Path) -> dict[str, Any] | None:
+        try:
+            evidence = read_json(path)
+        except FileNotFoundError:
+            return None
+        if not isinstance(evidence, dict):
+            raise self.damaged(path, "it is no evidence")
+        return evidence
+
+    def path_of(self, folder: Folder, pair: str) -> Path:
+        """Where the evidence of a pair lies."""
         assert pair.isalnum()
-        return self.folder / "decisions" / f"{pair}.json"
+        return self.folder / folder / f"{pair}.json"
 
 
 def _parsed(line: bytes) -> Entry | None:
