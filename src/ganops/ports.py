@@ -5,7 +5,8 @@ Adapters implement these; tests may fake them here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, final
@@ -16,6 +17,8 @@ from ganops.config import Severity, ValidateConfig
 
 Stage = Literal["None", "Staging", "Production", "Archived"]
 """A registry stage, in MLflow's words."""
+
+Alias = Literal["challenger", "champion", "previous"]
 
 
 @final
@@ -84,23 +87,57 @@ class ModelVersion:
     run: str | None
 
 
+class Hold(Protocol):
+    """A promotion lock that is held."""
+
+    @property
+    def identity(self) -> str:
+        """Which lock it is, as everyone sees it who can take it: `file`, or `postgresql:…`."""
+        ...
+
+    def require(self) -> None:
+        """Look whether it is held still; `RegistryError` where it was lost."""
+        ...
+
+
+PromotionLock = Callable[[], AbstractContextManager[Hold]]
+"""Held while a champion may change; waits for whoever holds it, and not for ever."""
+
+
 class ModelRegistry(Protocol):
     """Model versions, their stages and aliases. Any failure is a `RegistryError`: no promotion."""
+
+    @property
+    def name(self) -> str:
+        """Of the registered model."""
+        ...
 
     def versions(self) -> Sequence[ModelVersion]:
         """All versions, newest first."""
         ...
 
     def register(self, snapshot: Path, snapshot_sha256: str, run: str, tags: Mapping[str, str]) -> ModelVersion:
-        """A new version, alias `challenger`, stage `Staging`."""
+        """A new version, in no stage and with no alias yet."""
         ...
 
     def download(self, version: ModelVersion, folder: Path) -> Path:
         """The version's snapshot as a directory below `folder`."""
         ...
 
-    def promote(self, challenger: ModelVersion, champion: ModelVersion | None) -> None:
-        """Alias `champion` and stage `Production` to one, `previous` and `Archived` to the other, and confirm."""
+    def point(self, alias: Alias, version: int | None) -> None:
+        """Make `alias` name that version, or none. Says so to the registry even where it does so already."""
+        ...
+
+    def move(self, version: int, stage: Stage) -> None:
+        """Put a version into a stage; into Production in one step with archiving whatever is there."""
+        ...
+
+    def model_tags(self) -> Mapping[str, str]:
+        """The tags of the registered model itself; empty where there is none yet."""
+        ...
+
+    def tag_model(self, tags: Mapping[str, str]) -> None:
+        """Tag the registered model itself, which exists."""
         ...
 
     def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None: ...

@@ -17,7 +17,7 @@ import ganops
 from ganops.adapters.mlflow_store import MlflowStore
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
 from ganops.errors import RegistryError
-from ganops.ports import ModelVersion, Stage
+from ganops.ports import Alias, ModelVersion, Stage
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,7 +38,7 @@ class MlflowRegistry:
 
     def versions(self) -> Sequence[ModelVersion]:
         with self._talking("reading the registry"):
-            if not self._client.search_registered_models(filter_string=f"name = '{self.name}'"):
+            if not self._known():
                 return ()
             # search results come without their aliases, so those are read from the model
             aliases: dict[str, str] = self._client.get_registered_model(self.name).aliases
@@ -48,18 +48,13 @@ class MlflowRegistry:
 
     def register(self, snapshot: Path, snapshot_sha256: str, run: str, tags: Mapping[str, str]) -> ModelVersion:
         with self._talking("registering a model version"), _packed(snapshot) as model:
-            if not self._client.search_registered_models(filter_string=f"name = '{self.name}'"):
+            if not self._known():
                 self._client.create_registered_model(self.name, description="Image generators, promoted by GanOps.")
             self._client.log_artifacts(run, str(model), "model")
             source = f"{self._client.get_run(run).info.artifact_uri}/model"
             made = self._client.create_model_version(
                 self.name, source, run_id=run, tags={**tags, SNAPSHOT_TAG: snapshot_sha256}
             )
-            outgoing = [old for old in self.versions() if old.stage == "Staging" and old.version != int(made.version)]
-            self._move(int(made.version), "Staging")
-            self._client.set_registered_model_alias(self.name, "challenger", str(made.version))
-            for old in outgoing:
-                self._move(old.version, "Archived")
         return self._read(int(made.version))
 
     def download(self, version: ModelVersion, folder: Path) -> Path:
@@ -68,34 +63,39 @@ class MlflowRegistry:
             path = self._client.download_artifacts(version.run, "model/artifacts/snapshot", str(folder))
         return Path(path)
 
-    def promote(self, challenger: ModelVersion, champion: ModelVersion | None) -> None:
-        with self._talking(f"promoting version {challenger.version}"):
-            if champion is not None:
-                self._client.set_registered_model_alias(self.name, "previous", str(champion.version))
-            self._client.set_registered_model_alias(self.name, "champion", str(challenger.version))
-            self._move(challenger.version, "Production")
-            for other in self.versions():
-                if other.version != challenger.version and other.stage == "Production":
-                    self._move(other.version, "Archived")
-            if "challenger" in self._read(challenger.version).aliases:
-                self._client.delete_registered_model_alias(self.name, "challenger")
-        now = self._read(challenger.version)
-        if now.stage != "Production" or "champion" not in now.aliases:
-            raise RegistryError(
-                f"The registry did not confirm version {now.version} as champion (stage {now.stage}, aliases "
-                f"{', '.join(now.aliases) or 'none'}): something else wrote to it. Look at it, and run again."
+    def point(self, alias: Alias, version: int | None) -> None:
+        with self._talking(f"setting the alias {alias}"):
+            if version is None:
+                self._client.delete_registered_model_alias(self.name, alias)
+            else:
+                self._client.set_registered_model_alias(self.name, alias, str(version))
+
+    def move(self, version: int, stage: Stage) -> None:
+        with self._talking(f"moving version {version} to {stage}"), warnings.catch_warnings():
+            # stages are deprecated in MLflow's words and what teams' deployments read: we keep both
+            warnings.simplefilter("ignore", FutureWarning)
+            self._client.transition_model_version_stage(
+                self.name, str(version), stage, archive_existing_versions=stage == "Production"
             )
+
+    def model_tags(self) -> Mapping[str, str]:
+        with self._talking("reading the registered model"):
+            if not self._known():
+                return {}
+            return dict(self._client.get_registered_model(self.name).tags)
+
+    def tag_model(self, tags: Mapping[str, str]) -> None:
+        with self._talking("tagging the registered model"):
+            for key, value in tags.items():
+                self._client.set_registered_model_tag(self.name, key, value)
 
     def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         with self._talking(f"tagging version {version.version}"):
             for key, value in tags.items():
                 self._client.set_model_version_tag(self.name, str(version.version), key, value)
 
-    def _move(self, version: int, stage: Stage) -> None:
-        with warnings.catch_warnings():
-            # stages are deprecated in MLflow's words and what teams' deployments read: we keep both
-            warnings.simplefilter("ignore", FutureWarning)
-            self._client.transition_model_version_stage(self.name, str(version), stage)
+    def _known(self) -> bool:
+        return bool(self._client.search_registered_models(filter_string=f"name = '{self.name}'"))
 
     def _read(self, number: int) -> ModelVersion:
         return next(version for version in self.versions() if version.version == number)

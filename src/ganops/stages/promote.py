@@ -1,12 +1,12 @@
 """promote: challenger and champion are both scored now on the test split; the gate decides; the registry follows.
 
-Deciding is done once: the decision of a pair on a reference is stored before anything is changed, so
+Measuring and deciding are done once: what a pair came to on a reference is stored before anything is changed, so
 that a run that was killed in between carries the stored decision out instead of trying again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -16,15 +16,22 @@ from ganops.evaluation.sample import BATCH_SIZE, Sample
 from ganops.evaluation.sharded import Sampling
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
-from ganops.locks import locked
 from ganops.ports import ModelRegistry, ModelVersion
 from ganops.progress import Progress, silent
-from ganops.provenance.journal import Journal
+from ganops.provenance.journal import Entry, Journal
+from ganops.stages.drift import standing_that_holds
 from ganops.stages.registered import registered_snapshot
+from ganops.stages.registrar import Registrar
 from ganops.stages.sampling import sampled
+from ganops.stages.servable import require_servable
+from ganops.stages.session import Session, opened
+from ganops.stages.standing import settle
+from ganops.stages.tags import attempt_tag, attempts_in
+from ganops.stages.transaction import change_champion
+from ganops.stages.versions import champion_of, version_of
 from ganops.workspace import Workspace
 
-Outcome = Literal["promoted", "kept-champion", "unchanged"]
+Outcome = Literal["promoted", "kept-champion", "pending", "unchanged"]
 
 
 @final
@@ -40,131 +47,125 @@ class Promotion:
     sentence: str
 
 
+@final
+@dataclass(frozen=True)
+class Pair:
+    """Challenger and champion on one reference: what is measured once and decided once."""
+
+    challenger: ModelVersion
+    champion: ModelVersion | None
+    reference: str
+
+    @property
+    def key(self) -> str:
+        """Of the stored evidence."""
+        return digest_json(
+            {
+                "challenger": self.challenger.snapshot_sha256,
+                "champion": self.champion.snapshot_sha256 if self.champion else None,
+                "reference": self.reference,
+            }
+        )[:32]
+
+
 def promote(
-    workspace: Workspace,
-    registry: ModelRegistry,
-    journal: Journal,
-    challenger: ModelVersion,
-    progress: Progress = silent,
+    workspace: Workspace, registrar: Registrar, number: int, progress: Progress = silent, dry_run: bool = False
 ) -> Promotion:
-    """Decide whether `challenger` becomes champion, and make it so if it does.
+    """Decide whether version `number` becomes champion, and make it so if it does.
+
+    dry_run: decide, store nothing and change nothing.
 
     Raises:
         IncomparableReports: the two cannot be compared; the message names the field.
-        RegistryError: the registry does not answer or does not confirm.
+        RegistryError: the registry does not answer or does not confirm: nothing was promoted.
+        UserError: the model is another workspace's.
+        UnknownName: there is no such version.
     """
-    # one promotion at a time in a workspace: MLflow's aliases are last-writer-wins
-    with locked(workspace.layout.state / "promotion.lock"):
-        versions = registry.versions()
-        challenger = next(version for version in versions if version.version == challenger.version)
-        champion = next((version for version in versions if "champion" in version.aliases), None)
+    with opened(registrar, changing=not dry_run) as session:
+        challenger, champion = version_of(session.versions, number), champion_of(session.versions)
         if champion is not None and champion.snapshot_sha256 == challenger.snapshot_sha256:
-            _settle(registry, versions, champion)
-            _complete_history(journal, champion)
-            sentence = f"The best candidate is version {champion.version}, the champion already: nothing to decide."
-            return Promotion("unchanged", challenger, champion, None, None, sentence)
+            return _champion_already(registrar, challenger, champion, dry_run)
         reference = test_reference(workspace.layout.reference)
-        pair = _pair(challenger, champion, reference)
-        stored = _stored(journal, pair)
-        if stored is None:
-            comparison = _compare(workspace, registry, challenger, champion, reference, progress)
-            attempt = journal.attempts(reference.hash) + 1
-            decision = decide(comparison, workspace.config.gate, attempt)
-            evidence = {"comparison": comparison.to_json(), "decision": decision.to_json()}
-            journal.store(pair, evidence)
-        else:
-            comparison, decision = stored
-        return _carry_out(registry, journal, challenger, champion, comparison, decision, pair)
+        pair = Pair(challenger, champion, reference.hash)
+        comparison, decision = _evidence(workspace, registrar, session, pair, reference, progress, dry_run)
+        promotion = _proposed(workspace, registrar.journal, pair, comparison, decision)
+        return promotion if dry_run else _carried_out(registrar, session, pair, promotion)
 
 
-def _stored(journal: Journal, pair: str) -> tuple[Comparison, PromotionDecision] | None:
+# ---------------------------------------------------------------- evidence
+
+
+def stored_decision(journal: Journal, pair: str) -> tuple[Comparison, PromotionDecision] | None:
     """What was decided on a pair before; None too where it was by metrics of an older version, which say nothing of
     today's. `DamagedFile` where it cannot be read."""
-    evidence = journal.stored(pair)
-    if evidence is None or _is_older(evidence):
+    evidence = journal.decision(pair)
+    if evidence is None or _is_older(evidence.get("comparison")):
         return None
     try:
         return Comparison.from_json(evidence["comparison"]), PromotionDecision.from_json(evidence["decision"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise journal.damaged(pair, repr(error)) from None
+        raise journal.damaged(journal.path_of("decisions", pair), repr(error)) from None
 
 
-def _is_older(evidence: Mapping[str, Any]) -> bool:
-    comparison = evidence.get("comparison")
+def _is_older(comparison: object) -> bool:
     return isinstance(comparison, dict) and comparison.get("format") in range(1, FORMAT) and "protocol" in comparison
 
 
-def _carry_out(
-    registry: ModelRegistry,
-    journal: Journal,
-    challenger: ModelVersion,
-    champion: ModelVersion | None,
-    comparison: Comparison,
-    decision: PromotionDecision,
-    pair: str,
-) -> Promotion:
-    outcome: Literal["promoted", "kept-champion"] = "promoted" if decision.promote else "kept-champion"
-    if decision.promote:
-        registry.promote(challenger, champion)
-    _enter(journal, outcome, challenger, comparison, decision, pair)
-    registry.tag(challenger, {"ganops.decision": outcome, "ganops.reason": decision.sentence[:5000]})
-    return Promotion(outcome, challenger, champion, comparison, decision, decision.sentence)
-
-
-def _enter(
-    journal: Journal,
-    outcome: Literal["promoted", "kept-champion"],
-    challenger: ModelVersion,
-    comparison: Comparison,
-    decision: PromotionDecision,
-    pair: str,
-) -> None:
-    """One line a pair, however often it is asked."""
-    if any(entry.details.get("pair") == pair for entry in journal.of(challenger.name)):
-        return
-    details = {
-        "model": challenger.name,
-        "pair": pair,
-        "reference": comparison.protocol.reference_hash,
-        "challenger": comparison.challenger,
-        "champion": comparison.champion,
-        "attempt": decision.attempt,
-        "evidence": digest_json({"comparison": comparison.to_json(), "decision": decision.to_json()}),
-    }
-    journal.append(outcome, challenger.version, decision.sentence, details)
-
-
-def _settle(registry: ModelRegistry, versions: Sequence[ModelVersion], champion: ModelVersion) -> None:
-    """A run that was killed while the registry followed left stages and aliases that disagree."""
-    others = [version for version in versions if version.version != champion.version]
-    if champion.stage != "Production" or "challenger" in champion.aliases or _in_production(others):
-        registry.promote(champion, None)
-
-
-def _in_production(versions: Sequence[ModelVersion]) -> bool:
-    return any(version.stage == "Production" for version in versions)
-
-
-def _complete_history(journal: Journal, champion: ModelVersion) -> None:
-    """A run that was killed after the registry had followed, and before the journal had, left a line out."""
-    for pair in journal.stored_pairs():
-        stored = _stored(journal, pair)
-        if stored is None:
-            continue
-        comparison, decision = stored
-        if decision.promote and decision.challenger == champion.snapshot_sha256:
-            _enter(journal, "promoted", champion, comparison, decision, pair)
-
-
-def _compare(
+def _evidence(
     workspace: Workspace,
-    registry: ModelRegistry,
-    challenger: ModelVersion,
-    champion: ModelVersion | None,
+    registrar: Registrar,
+    session: Session,
+    pair: Pair,
     reference: ReferenceSample,
     progress: Progress,
+    dry_run: bool,
+) -> tuple[Comparison, PromotionDecision]:
+    """What was measured and decided: as stored; else measured where it was not, and decided on, both once."""
+    journal = registrar.journal
+    stored = stored_decision(journal, pair.key)
+    if stored is not None:
+        return stored
+    comparison = _stored_comparison(journal, pair.key)
+    if comparison is None:
+        comparison = _measured(workspace, registrar.registry, pair, reference, progress)
+        if not dry_run:
+            journal.store("comparisons", pair.key, comparison.to_json())
+    attempt = _attempt(journal, session.versions, pair)
+    if not dry_run and pair.champion is not None:
+        # before the decision, so that nobody else spends the same share of alpha, whatever becomes of this process
+        registrar.registry.tag(pair.challenger, {attempt_tag(pair.key): f"{attempt} {pair.reference}"})
+    decision = decide(comparison, workspace.config.gate, attempt)
+    if not dry_run:
+        journal.store("decisions", pair.key, _as_evidence(comparison, decision))
+    return comparison, decision
+
+
+def _attempt(journal: Journal, versions: Sequence[ModelVersion], pair: Pair) -> int:
+    """The pair's k: the one it was given before, here or in another workspace; else the next after all of those."""
+    tried = attempts_in(versions, pair.reference)
+    return tried.get(pair.key) or 1 + max(journal.attempts(pair.reference), *tried.values(), 0)
+
+
+def _stored_comparison(journal: Journal, pair: str) -> Comparison | None:
+    measured = journal.comparison(pair)
+    if measured is None or _is_older(measured):
+        return None
+    try:
+        return Comparison.from_json(measured)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise journal.damaged(journal.path_of("comparisons", pair), repr(error)) from None
+
+
+def _as_evidence(comparison: Comparison, decision: PromotionDecision) -> dict[str, Any]:
+    return {"comparison": comparison.to_json(), "decision": decision.to_json()}
+
+
+def _measured(
+    workspace: Workspace, registry: ModelRegistry, pair: Pair, reference: ReferenceSample, progress: Progress
 ) -> Comparison:
-    seed = comparison_seed(challenger.snapshot_sha256, champion.snapshot_sha256 if champion else None, reference.hash)
+    champion = pair.champion
+    theirs = champion.snapshot_sha256 if champion else None
+    seed = comparison_seed(pair.challenger.snapshot_sha256, theirs, reference.hash)
     sampling = Sampling(workspace.config.gate.num_images, seed, BATCH_SIZE)
     extractor, settings = workspace.layout.reference / "extractor", workspace.config.evaluate
 
@@ -173,14 +174,95 @@ def _compare(
         with registered_snapshot(registry, version) as (directory, snapshot):
             return sampled(directory, snapshot, extractor, reference, sampling, settings, progress)
 
-    return compare(sample(challenger), sample(champion) if champion else None, reference, progress)
+    return compare(sample(pair.challenger), sample(champion) if champion else None, reference, progress)
 
 
-def _pair(challenger: ModelVersion, champion: ModelVersion | None, reference: ReferenceSample) -> str:
-    return digest_json(
-        {
-            "challenger": challenger.snapshot_sha256,
-            "champion": champion.snapshot_sha256 if champion else None,
-            "reference": reference.hash,
-        }
-    )[:32]
+# ---------------------------------------------------------------- what follows from it
+
+
+def _champion_already(
+    registrar: Registrar, challenger: ModelVersion, champion: ModelVersion, dry_run: bool
+) -> Promotion:
+    """Nothing to decide; a registry whose stages and aliases disagree is put right."""
+    if not dry_run:
+        versions = registrar.registry.versions()
+        settle(registrar.registry, standing_that_holds(registrar, registrar.recorded(), versions))
+    sentence = f"The best candidate is version {champion.version}, the champion already: nothing to decide."
+    return Promotion("unchanged", challenger, champion, None, None, sentence)
+
+
+def _proposed(
+    workspace: Workspace, journal: Journal, pair: Pair, comparison: Comparison, decision: PromotionDecision
+) -> Promotion:
+    """What the decision leads to, under the policy and what people have said of the version."""
+    outcome: Outcome = "promoted" if decision.promote else "kept-champion"
+    sentence = decision.sentence
+    if decision.promote:
+        refused = refusal_of(journal, pair.challenger)
+        if refused is not None and refused.event == "rejected":
+            outcome = "kept-champion"
+            sentence = f"Kept champion. {_refused(refused, pair.challenger)} {sentence}"
+        elif refused is not None or workspace.config.gate.policy == "manual":
+            outcome = "pending"
+            why = f"{_refused(refused, pair.challenger)} " if refused else ""
+            sentence = (
+                f"Waiting for a person: `ganops approve {pair.challenger.version} --by NAME --reason …`, or `ganops "
+                f"reject`. {why}The gate would promote it. {sentence.removeprefix('Promoted. ')}"
+            )
+    return Promotion(outcome, pair.challenger, pair.champion, comparison, decision, sentence)
+
+
+def _refused(refusal: Entry, version: ModelVersion) -> str:
+    what = "rejected" if refusal.event == "rejected" else "taken out of production"
+    return (
+        f"Version {version.version} was {what} on {refusal.time} by {refusal.details.get('by', refusal.actor)} "
+        f"({refusal.reason.rstrip('.')}), so that only a person can promote it, with `ganops approve`."
+    )
+
+
+def refusal_of(journal: Journal, version: ModelVersion) -> Entry | None:
+    """The line by which a person took that very model out of production, or refused it, if none approved it later."""
+    last: Entry | None = None
+    for entry in journal.of(version.name):
+        if entry.event == "rolled-back" and entry.details.get("from_snapshot") == version.snapshot_sha256:
+            last = entry
+        elif entry.version == version.version and entry.event in ("rejected", "approved"):
+            last = entry if entry.event == "rejected" else None
+    return last
+
+
+def _carried_out(registrar: Registrar, session: Session, pair: Pair, promotion: Promotion) -> Promotion:
+    assert promotion.comparison is not None and promotion.decision is not None, "it was decided"
+    details = {
+        "model": registrar.model,
+        "pair": pair.key,
+        "reference": pair.reference,
+        "challenger": promotion.comparison.challenger,
+        "champion": promotion.comparison.champion,
+        "attempt": promotion.decision.attempt,
+        "gate": "promote" if promotion.decision.promote else "keep",
+        "evidence": digest_json(_as_evidence(promotion.comparison, promotion.decision)),
+    }
+    challenger, champion = pair.challenger, pair.champion.version if pair.champion else None
+    if promotion.outcome == "promoted":
+        registrar.verify(challenger)
+        require_servable(registrar.registry, challenger)
+        session.hold.require()
+        previous = champion if champion is not None else session.standing.previous
+        change_champion(registrar, "promoted", challenger, previous, promotion.sentence, details)
+    elif not _entered(registrar.journal, pair, promotion.outcome):
+        event: Literal["pending", "kept-champion"] = "pending" if promotion.outcome == "pending" else "kept-champion"
+        moves = {"from": champion, "to": challenger.version if event == "pending" else champion}
+        entry = registrar.journal.append(event, challenger.version, promotion.sentence, {**details, **moves})
+        registrar.conclude(entry, challenger, event)
+    return promotion
+
+
+def _entered(journal: Journal, pair: Pair, outcome: Outcome) -> bool:
+    """Whether the last line on the pair says that already: one line, however often it is asked."""
+    lines = [
+        entry.event
+        for entry in journal.of(pair.challenger.name)
+        if entry.details.get("pair") == pair.key and entry.event != "intended"
+    ]
+    return lines[-1:] == [outcome] or (outcome == "kept-champion" and lines[-1:] == ["rejected"])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from ganops.errors import WorkspaceError
 from ganops.evaluation.report import EvaluationReport
 from ganops.files import sha256_file
 from ganops.models.snapshot import MODEL, load_snapshot
-from ganops.ports import ModelRegistry, ModelVersion
-from ganops.provenance.journal import Journal
+from ganops.ports import ModelVersion
 from ganops.stages.evaluate import read_report
+from ganops.stages.registrar import Registrar
+from ganops.stages.session import opened
+from ganops.stages.standing import settle, standing_of
+from ganops.stages.versions import version_of
 from ganops.workspace import Workspace
 
 
@@ -27,10 +30,10 @@ class Registration:
     sentence: str
 
 
-def register(
-    workspace: Workspace, registry: ModelRegistry, journal: Journal, run_of: Callable[[str], str]
-) -> Registration:
-    """Register the best promotable candidate, unless that very snapshot is a version already.
+def register(workspace: Workspace, registrar: Registrar, run_of: Callable[[str], str]) -> Registration:
+    """Register the best promotable candidate as the challenger, unless that very snapshot is a version already.
+
+    What a killed process left half-done is completed.
 
     run_of: the tracked run of a candidate.
 
@@ -40,19 +43,28 @@ def register(
     """
     name, report = best(workspace)
     snapshot = load_snapshot(workspace.layout.snapshot(name))
-    known = next((version for version in registry.versions() if version.snapshot_sha256 == snapshot.sha256), None)
+    fd = report.fd_star
+    figure = f"{report.score_name} {fd.value:z.2f} (95 % {fd.low:z.2f} to {fd.high:z.2f})"
+    registry, journal = registrar.registry, registrar.journal
+    with opened(registrar) as session:
+        known = next((item for item in session.versions if item.snapshot_sha256 == snapshot.sha256), None)
+        tags = {"ganops.candidate": name, "ganops.score": report.score_name, "ganops.fd": f"{fd.value:.6g}"}
+        version = known or registry.register(workspace.layout.snapshot(name), snapshot.sha256, run_of(name), tags)
+        if not session.versions:
+            registrar.claim(session.hold.identity)
+        events = [entry.event for entry in journal.of(version.name) if entry.version == version.version]
+        if "registered" not in events:
+            details = {"model": version.name, "candidate": name, "snapshot": snapshot.sha256, "fd": fd.value}
+            reason = f"{name} has the lowest distance on select: {figure}"
+            journal.append("registered", version.version, reason, details)
+            registrar.anchor()
+        if set(events) <= {"registered"} and version.version != session.standing.champion:
+            settle(registry, replace(standing_of(registry.versions()), challenger=version.version))
+            version = version_of(registry.versions(), version.version)
     if known is not None:
-        if not any(item.version == known.version and item.event == "registered" for item in journal.of(known.name)):
-            entered = {"model": known.name, "candidate": name, "snapshot": snapshot.sha256}
-            journal.append("registered", known.version, f"{name} has the lowest distance on select", entered)
-        return Registration(known, name, False, f"{name} is the best candidate, and is version {known.version} already")
-    score, fd = report.protocol.score, report.fd_star
-    figure = f"{score} {fd.value:z.2f} (95 % {fd.low:z.2f} to {fd.high:z.2f})"
-    tags = {"ganops.candidate": name, "ganops.score": score, "ganops.fd": f"{fd.value:.6g}"}
-    version = registry.register(workspace.layout.snapshot(name), snapshot.sha256, run_of(name), tags)
-    reason = f"{name} has the lowest distance on select: {figure}"
-    details = {"model": version.name, "candidate": name, "snapshot": snapshot.sha256, "fd": fd.value}
-    journal.append("registered", version.version, reason, details)
+        return Registration(
+            version, name, False, f"{name} is the best candidate, and is version {known.version} already"
+        )
     return Registration(version, name, True, f"Registered {name} as version {version.version}: {figure} on select")
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from ganops.errors import DamagedFile
-from ganops.ports import ModelVersion
 from ganops.provenance.journal import Journal
 from ganops.stages import promote as stage
 
@@ -13,16 +12,22 @@ from ganops.stages import promote as stage
 @pytest.mark.parametrize("evidence", [{}, {"comparison": {}}, {"comparison": {"format": 1}, "decision": []}])
 def test_a_stored_decision_that_cannot_be_read_is_named(tmp_path: Path, evidence: dict[str, object]) -> None:
     journal = Journal(tmp_path)
-    journal.store("ab12", evidence)
+    journal.store("decisions", "ab12", evidence)
     with pytest.raises(DamagedFile, match=r"ab12.json .*git checkout journal"):
-        stage._stored(journal, "ab12")
+        stage.stored_decision(journal, "ab12")
+
+
+def test_a_stored_comparison_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.store("comparisons", "ab12", {"format": 1})
+    with pytest.raises(DamagedFile, match=r"comparisons/ab12.json .*git checkout journal"):
+        stage._stored_comparison(journal, "ab12")
 
 
 def test_a_decision_by_older_metrics_is_none_and_does_not_stop_a_run(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     comparison = {"format": 1, "challenger": "a", "champion": None, "metrics": {}, "protocol": {"metric_version": 1}}
-    journal.store("ab12", {"comparison": comparison, "decision": {"format": 1, "promote": True}})
-    assert stage._stored(journal, "ab12") is None
-    champion = ModelVersion("generator", 1, "a", "Production", ("champion",), {}, None)
-    stage._complete_history(journal, champion)
-    assert journal.entries() == ()
+    journal.store("comparisons", "ab12", comparison)
+    journal.store("decisions", "ab12", {"comparison": comparison, "decision": {"format": 1, "promote": True}})
+    assert stage._stored_comparison(journal, "ab12") is None
+    assert stage.stored_decision(journal, "ab12") is None
