@@ -182,9 +182,12 @@ def _guards(comparison: Comparison, policy: GateConfig) -> Iterator[Check]:
             yield _not_applied(name, f"The guard on {noun} is turned off.")
         elif comparison.champion is None:
             yield _not_applied(name, f"No champion whose {noun} could be lost.")
+        elif name == "class_coverage" and name not in comparison.metrics:
+            yield _not_applied(name, "The images have no classes.")
         else:
             yield _not_inferior(name, noun, comparison, guard.margin, z)
     yield _honest(comparison, policy.guards.memorisation)
+    yield _copies_nothing(comparison, policy.guards.memorisation, z)
 
 
 def _not_inferior(name: str, noun: str, comparison: Comparison, margin: float, z: float) -> Check:
@@ -223,6 +226,29 @@ def _honest(comparison: Comparison, guard: GuardConfig) -> Check:
         + (", and with so few held-out images it might not be heard." if vague else ".")
     )
     return _check(name, passed, sentence, excess, excess.value, guard.margin)
+
+
+def _copies_nothing(comparison: Comparison, guard: GuardConfig, z: float) -> Check:
+    """The alarm against a few exact copies, absolute too: it sounds when there are more than chance explains."""
+    name = "copies"
+    if not guard.enabled:
+        return _not_applied(name, "The memorisation alarm is turned off.")
+    contrast = comparison.metrics.get(name)
+    if contrast is None:
+        return _check(name, False, "Copies were not looked for: gate.guards.memorisation can be turned off.")
+    excess = contrast.challenger
+    if not excess.finite or excess.standard_error < 0:
+        return _check(name, False, "The share of copies is not a usable number: too few images.", excess)
+    bound, heard = excess.value - z * excess.standard_error, z * excess.standard_error
+    vague = heard > guard.margin
+    passed = bound <= 0 and not vague
+    more = "more" if excess.value >= 0 else "fewer"
+    sentence = (
+        f"{100 * abs(excess.value):.2g} ± {100 * excess.standard_error:.2g} in a hundred generated images {more} than "
+        "of real ones are as near to a training image as copies are; the alarm is at more than chance explains"
+        + (", and with so few held-out images it might not be heard." if vague else ".")
+    )
+    return _check(name, passed, sentence, excess, bound, 0.0)
 
 
 def _sentence(comparison: Comparison, failed: list[Check], main: Check) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from ganops.evaluation.frechet import fd_star, frechet_distance_of
+from ganops.evaluation.fd_star import fd_star
+from ganops.evaluation.frechet import frechet_distance_of
 from ganops.evaluation.memorisation import memorisation
 from ganops.evaluation.threads import one_thread
 

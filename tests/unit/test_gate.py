@@ -31,6 +31,7 @@ def _against_champion(gain: float, error: float = 0.5, **worse_by: float) -> Com
         "recall": _contrast(0.8, 0.8, 0.0, 0.01),
         "class_coverage": _contrast(0.9, 0.9, 0.0, 0.01),
         "memorisation": _contrast(0.0, 0.0, 0.0, 0.02),
+        "copies": _contrast(0.0, 0.0, 0.0, 0.002),
     }
     for name, loss in worse_by.items():
         known = metrics[name]
@@ -38,10 +39,13 @@ def _against_champion(gain: float, error: float = 0.5, **worse_by: float) -> Com
     return Comparison("a" * 64, "b" * 64, PROTOCOL, metrics)
 
 
-def _first(fd: float, error: float = 1.0, memorised: float = 0.0, memorised_error: float = 0.02) -> Comparison:
+def _first(
+    fd: float, error: float = 1.0, memorised: float = 0.0, memorised_error: float = 0.02, copied: float = 0.0
+) -> Comparison:
     metrics = {
         "fd_star": Contrast(Measurement(fd, error), None, None),
         "memorisation": Contrast(Measurement(memorised, memorised_error), None, None),
+        "copies": Contrast(Measurement(copied, 0.002), None, None),
     }
     return Comparison("a" * 64, None, PROTOCOL, metrics)
 
@@ -52,6 +56,8 @@ def _first(fd: float, error: float = 1.0, memorised: float = 0.0, memorised_erro
         ("first, good", _first(20.0), True, set()),
         ("first, over the bound", _first(99.0), False, {"fd_bound"}),
         ("first, copies", _first(20.0, memorised=0.4), False, {"memorisation"}),
+        ("first, copies a few", _first(20.0, copied=0.006), False, {"copies"}),
+        ("first, copies no more than chance", _first(20.0, copied=0.003), True, set()),
         ("first, too few images to tell", _first(20.0, memorised_error=0.2), False, {"memorisation"}),
         ("better", _against_champion(3.0), True, set()),
         ("better, but not surely", _against_champion(0.5), False, {"fd_improvement"}),
@@ -89,6 +95,26 @@ def test_a_guard_that_is_off_does_not_object_and_one_that_was_not_measured_does(
     metrics = {name: contrast for name, contrast in bad.metrics.items() if name != "recall"}
     assert decide(replace(bad, metrics=metrics), off, 1).promote
     assert not decide(replace(bad, metrics=metrics), POLICY, 1).promote
+
+
+def test_images_without_classes_have_no_class_coverage_to_lose() -> None:
+    comparison = _against_champion(3.0)
+    metrics = {name: contrast for name, contrast in comparison.metrics.items() if name != "class_coverage"}
+    decision = decide(replace(comparison, metrics=metrics), POLICY, 1)
+    assert decision.promote
+    check = next(check for check in decision.checks if check.name == "class_coverage")
+    assert (check.verdict, check.sentence) == ("not_applied", "The images have no classes.")
+
+
+def test_copies_are_not_passed_over_by_being_vague_and_are_with_the_alarm_off() -> None:
+    comparison = _first(20.0)
+    vague = replace(comparison.metrics["copies"], challenger=Measurement(0.0, 0.2))
+    unmeasured = {name: contrast for name, contrast in comparison.metrics.items() if name != "copies"}
+    off = POLICY.model_copy(update={"guards": GuardsConfig(memorisation=GuardConfig(margin=0.1, enabled=False))})
+    for metrics in ({**comparison.metrics, "copies": vague}, unmeasured):
+        found = replace(comparison, metrics=metrics)
+        assert [check.name for check in decide(found, POLICY, 1).checks if check.verdict == "failed"] == ["copies"]
+        assert decide(found, off, 1).promote
 
 
 def test_nothing_measured_is_no_promotion() -> None:
@@ -147,7 +173,9 @@ def test_never_both_ways(gain: float, error: float, attempt: int, alpha: float) 
 
 
 @given(
-    metric=st.sampled_from(["fd_star", "kernel_distance", "coverage", "recall", "class_coverage", "memorisation"]),
+    metric=st.sampled_from(
+        ["fd_star", "kernel_distance", "coverage", "recall", "class_coverage", "memorisation", "copies"]
+    ),
     side=st.sampled_from(["challenger", "champion", "improvement"]),
     part=st.sampled_from(["value", "standard_error"]),
     bad=st.sampled_from([math.nan, math.inf, -math.inf]),

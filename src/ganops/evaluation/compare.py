@@ -17,7 +17,7 @@ from ganops.evaluation.sample import Sample
 from ganops.files import digest_json
 from ganops.progress import Progress, silent
 
-FORMAT = 1
+FORMAT = 2
 
 
 @final
@@ -106,11 +106,11 @@ def compare(
     progress(0, steps, "measuring the reference")
     judge = Judge(reference)
     progress(1, steps, "measuring the challenger")
-    ours = judge.estimates(challenger.features, challenger.classes)
+    ours = judge.estimates(challenger)
     theirs: dict[Metric, Estimate] = {}
     if champion is not None:
         progress(2, steps, "measuring the champion")
-        theirs = judge.estimates(champion.features, champion.classes)
+        theirs = judge.estimates(champion)
     progress(steps, steps, "measured")
     return Comparison(
         challenger=challenger.snapshot_sha256,
@@ -142,6 +142,8 @@ def _check_protocol(name: str, sample: Sample, reference: ReferenceSample) -> No
         "reference_hash": reference.hash,
         "num_reference": len(reference.features),
         "metric_version": reference.metric_version,
+        "extractor_accuracy": reference.extractor_accuracy,
+        "grey_repeated": reference.grey_repeated,
     }
     for field, value in own.items():
         if getattr(sample.protocol, field) != value:

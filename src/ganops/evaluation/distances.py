@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganops.evaluation.frechet import Features, checked
+from ganops.evaluation.feature_stats import Features, checked
 
 _BLOCK_ELEMENTS = 2**21  # 16 MB of float64: stays near the cache
 
@@ -53,3 +53,12 @@ def centred(reference: Features, *others: Features) -> tuple[Tensor, ...]:
     first = checked(reference)
     origin = first.mean(0)
     return (first - origin, *(checked(other) - origin for other in others))
+
+
+def nearest(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distance of each query to its nearest target, float64 (n,), and that target's row, int64 (n,)."""
+    distance = torch.empty(len(queries), dtype=torch.float64)
+    row = torch.empty(len(queries), dtype=torch.int64)
+    for rows, block in squared_distances(queries, targets):
+        distance[rows], row[rows] = block.min(1)
+    return distance, row

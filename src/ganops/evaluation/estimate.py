@@ -47,12 +47,12 @@ class Measurement:
         return Measurement(-self.value, self.standard_error)
 
     def to_json(self) -> dict[str, Any]:
-        return {"value": number_to_json(self.value), "standard_error": number_to_json(self.standard_error)}
+        return {"value": number_to_json(self.value), "se": number_to_json(self.standard_error)}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Measurement:
         """Raises KeyError, TypeError or ValueError for anything but what `to_json` wrote."""
-        return Measurement(float(value["value"]), float(value["standard_error"]))
+        return Measurement(float(value["value"]), float(value["se"]))
 
 
 @final

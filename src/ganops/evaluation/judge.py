@@ -2,77 +2,149 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
 import numpy.typing as npt
 
-from ganops.evaluation.classes import class_coverage
-from ganops.evaluation.distances import subset, subset_rows
+from ganops.evaluation.classes import ClassRow, class_coverage, class_table
+from ganops.evaluation.distances import subset_rows
 from ganops.evaluation.estimate import Estimate
-from ganops.evaluation.frechet import fd_star
-from ganops.evaluation.kernel import KernelReference, kid, scaled
+from ganops.evaluation.fd_star import frechet_estimates
+from ganops.evaluation.inception_score import inception_score
+from ganops.evaluation.kernel import KernelReference, kid, kid_subsets, scaled
 from ganops.evaluation.manifold import ManifoldReference, manifold
-from ganops.evaluation.memorisation import memorisation
+from ganops.evaluation.memorisation import Offender, copies, memorisation
+from ganops.evaluation.mifid import NearestTraining, mifid
+from ganops.evaluation.protocol import PAIRWISE_LIMIT
 from ganops.evaluation.reference import ReferenceSample
+from ganops.evaluation.sample import Sample
 from ganops.evaluation.threads import one_thread
-
-PAIRWISE_LIMIT = 5_000
-"""Metrics over all pairs of images look at that many of each side at most: a fixed draw."""
 
 Metric = Literal[
     "fd_star",
+    "fd",
     "kid",
+    "kid_subsets",
     "kernel_distance",
     "precision",
     "recall",
     "density",
     "coverage",
     "class_coverage",
+    "inception_score",
+    "mifid",
     "memorisation",
+    "copies",
 ]
-SMALLER_IS_BETTER: frozenset[Metric] = frozenset({"fd_star", "kid", "kernel_distance", "memorisation"})
+SMALLER_IS_BETTER: frozenset[Metric] = frozenset(
+    {"fd_star", "fd", "kid", "kid_subsets", "kernel_distance", "mifid", "memorisation", "copies"}
+)
+CENTRED = frozenset({"classifier", "pretext"})
+"""Extractors whose features are moved to their mean, so that angles between them, MiFID's distance, say nothing."""
 
-_REFERENCE_STREAM, _TRAIN_STREAM = 1, 2
+_REFERENCE_STREAM, _PIXEL_STREAM = 1, 4
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """estimates: every metric that applies. classes: a row for each class. offenders: the generated images that lie
+    suspiciously near to a training image, nearest first: rows of the sample's and of the reference's `train_pixels`.
+    """
+
+    estimates: dict[Metric, Estimate]
+    classes: tuple[ClassRow, ...]
+    offenders: tuple[Offender, ...]
 
 
 @final
 class Judge:
-    """Measures models against `reference`; several models share its own distances and kernel sums."""
+    """Measures models against `reference`; several models share its own distances and kernel sums.
+
+    Raises:
+        ExtractorError: the reference's features are not finite, or all the same.
+        TooFewImages: it has no neighbours.
+    """
 
     def __init__(self, reference: ReferenceSample) -> None:
         self._reference = reference
+        self._rows = subset_rows(len(reference.features), PAIRWISE_LIMIT, _REFERENCE_STREAM)
+        self._near = reference.features[self._rows]
         with one_thread():
-            self._near = subset(reference.features, PAIRWISE_LIMIT, _REFERENCE_STREAM)
             self._kernel = KernelReference.of(self._near)
             self._manifold = ManifoldReference.of(self._near)
-        self._held_out, self._train = _equal_sets(self._near, reference.train_features)
+        self._held_out = _shuffled(reference.pixels, PAIRWISE_LIMIT)
 
-    def estimates(self, features: npt.NDArray[np.float32], classes: npt.NDArray[np.int64]) -> dict[Metric, Estimate]:
-        """Every metric of generated features (n, d) and classes (n,), with the samples' influences."""
+    def estimates(self, sample: Sample) -> dict[Metric, Estimate]:
+        """Every metric that applies to `sample`, with the samples' influences."""
+        return self.judgement(sample).estimates
+
+    def judgement(self, sample: Sample) -> Judgement:
+        """All that is to be said of `sample`.
+
+        A metric that does not apply is left out: `class_coverage` without classes, `inception_score` without
+        Inception, `mifid` without training features whose angles mean something, `memorisation` and `copies`
+        without pixels of training and held-out images.
+
+        Raises:
+            ExtractorError: features are not finite, or too few for an interval.
+            TooFewImages: there are no neighbours.
+            IncomparableReports: features of different widths.
+        """
         with one_thread():
-            few = features[:PAIRWISE_LIMIT]  # independent draws: the first are as good as any
-            kernel = kid(few, self._kernel)
-            shape = manifold(few, self._manifold)
-            by_class = class_coverage(classes, self._reference.classes, self._reference.num_classes)
-            return {
-                "fd_star": fd_star(features, self._reference.features),
-                "kid": kernel,
-                "kernel_distance": scaled(kernel, self._kernel),
-                "precision": shape.precision,
-                "recall": shape.recall,
-                "density": shape.density,
-                "coverage": shape.coverage,
-                "class_coverage": by_class,
-                "memorisation": memorisation(few, self._train, self._held_out),
-            }
+            few = sample.features[:PAIRWISE_LIMIT]  # independent draws: the first are as good as any
+            found, covered = self._distribution(sample, few)
+            rows: tuple[ClassRow, ...] = ()
+            if self._reference.num_classes:
+                found["class_coverage"] = class_coverage(
+                    sample.classes, self._reference.classes, self._reference.num_classes
+                )
+                rows = self._class_rows(sample.classes, covered)
+            if sample.imagenet is not None:
+                found["inception_score"] = inception_score(sample.imagenet)
+            if len(self._reference.train_features) and self._reference.extractor not in CENTRED:
+                found["mifid"] = mifid(found["fd"], NearestTraining.of(few, self._reference.train_features))
+            offenders = self._memory(sample, found)
+        return Judgement(found, rows, offenders)
+
+    def _distribution(
+        self, sample: Sample, few: npt.NDArray[np.float32]
+    ) -> tuple[dict[Metric, Estimate], npt.NDArray[np.bool_]]:
+        frechet = frechet_estimates(sample.features, self._reference.features)
+        kernel = kid(few, self._kernel)
+        shape = manifold(few, self._manifold)
+        found: dict[Metric, Estimate] = {
+            "fd_star": frechet.star,
+            "fd": frechet.plain,
+            "kid": kernel,
+            "kid_subsets": kid_subsets(kernel, few, self._near),
+            "kernel_distance": scaled(kernel, self._kernel),
+            "precision": shape.precision,
+            "recall": shape.recall,
+            "density": shape.density,
+            "coverage": shape.coverage,
+        }
+        return found, shape.covered
+
+    def _class_rows(self, classes: npt.NDArray[np.int64], covered: npt.NDArray[np.bool_]) -> tuple[ClassRow, ...]:
+        names = self._reference.class_names or tuple(str(number) for number in range(self._reference.num_classes))
+        real = self._reference.classes
+        return class_table(classes, real, covered, real[self._rows], names)
+
+    def _memory(self, sample: Sample, found: dict[Metric, Estimate]) -> tuple[Offender, ...]:
+        known = self._reference.train_pixels
+        if not (sample.pixels.size and known.size and self._held_out.size):
+            return ()
+        pixels = sample.pixels[:PAIRWISE_LIMIT]
+        found["memorisation"] = memorisation(pixels, _shuffled(known, len(self._held_out)), self._held_out)
+        copied = copies(pixels, known, self._held_out)
+        found["copies"] = copied.share
+        return copied.offenders
 
 
-def _equal_sets(
-    held_out: npt.NDArray[np.float32], train: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Equally many of both, each in an order that means nothing."""
-    size = min(len(held_out), len(train))
-    shuffle = np.random.Generator(np.random.Philox(key=[_REFERENCE_STREAM, 1]))
-    chosen = shuffle.permutation(len(held_out))[:size]
-    return held_out[chosen], train[shuffle.permutation(subset_rows(len(train), size, _TRAIN_STREAM))]
+def _shuffled(pixels: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.float32]:
+    """At most `limit` rows in an order that means nothing."""
+    random = np.random.Generator(np.random.Philox(key=[_PIXEL_STREAM, 0]))
+    return pixels[random.permutation(len(pixels))[:limit]]

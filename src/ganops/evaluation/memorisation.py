@@ -1,80 +1,118 @@
-"""Whether generated images lie nearer to the training images than they should.
+"""Whether generated images lie nearer to the training images than they should: all of them a little, or a few by far.
 
-Of an equal number of training and held-out images, which is nearer? A generator that learnt the
-distribution lies nearer to either as often as a fresh real image does; one that copies lies nearer
-to the training images. The null is measured, not assumed to be a half: the extractor was itself
-fitted to the training images. In the generated images' place stand the held-out ones, each left
-out of its own set (and one training image left out against it, to keep the numbers equal).
+Both questions are asked in `pixels`, which were fitted to nothing, and both are judged against real images that are
+in neither set and stand in the generated ones' place: what these show is no memorisation.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganops.evaluation.distances import centred, squared_distances, without_self
+from ganops.evaluation.distances import centred, nearest
 from ganops.evaluation.estimate import F64, Estimate
-from ganops.evaluation.frechet import Features
+from ganops.evaluation.feature_stats import Features
+from ganops.evaluation.subsampling import BLOCKS, PARTITIONS, block_figures
 
-BLOCKS, PARTITIONS = 10, 10
-MIN_IMAGES = 5 * BLOCKS
+MIN_IMAGES = 6 * BLOCKS
+LOWEST_SHARE, LOWEST_COUNT = 0.002, 5
+"""The alarm's percentile: that share of the real images, and never fewer than so many."""
+OFFENDERS = 8
+_NONE: F64 = np.empty(0)
+
+
+@final
+@dataclass(frozen=True)
+class Offender:
+    """A generated image that lies suspiciously near to a training image.
+
+    generated: its row. train: the training image's row. nearness: `_nearness`, 0 is a copy, 1/2 is usual.
+    """
+
+    generated: int
+    train: int
+    nearness: float
+
+
+@final
+@dataclass(frozen=True)
+class Copies:
+    """share: of generated images nearer to a training image than all but the lowest real images are, less the share
+    of the real ones: 0 is honest, 0.02 that two in a hundred are (nearly) copies. offenders: the nearest, worst first.
+    """
+
+    share: Estimate
+    offenders: tuple[Offender, ...]
 
 
 def memorisation(generated: Features, train: Features, held_out: Features) -> Estimate:
     """Share of generated images nearer to `train` than to `held_out`, minus that share of real images.
 
-    0 is honest, 1 minus the null is a perfect copier. `train` and `held_out` must be of one size and
-    in an order that means nothing. Not a number with fewer than `MIN_IMAGES` on a side.
+    0 is honest, 0.5 a perfect copier. The held-out images are halved: one half is the set to be near to, beside as
+    many training images, the other stands in the generated ones' place; then the halves change roles, and the
+    training images are others. All must be in an order that means nothing. Not a number with fewer than
+    `MIN_IMAGES` on a side.
 
-    The standard error comes of subsampling (Politis & Romano 1994): all three sets are cut into BLOCKS
-    blocks, in PARTITIONS ways, and the spread over blocks, each a tenth of the data, is scaled down. A
-    binomial error, which takes the two sets as given, would let an honest generator look guilty too
-    often; a jackknife, for nearest neighbours are not smooth, would make it 1.7 times too large.
-    The influences are the blocks' figures, (PARTITIONS * BLOCKS,), in `reference`: paired between models.
+    The standard error comes of subsampling all sets together (see `subsampling`). A binomial error, which takes the
+    two sets to be near to as given, would let an honest generator look guilty in 22 to 43 cases of a hundred.
     """
-    assert len(train) == len(held_out), "training and held-out images must be equally many"
-    if min(len(generated), len(held_out)) < MIN_IMAGES:
-        return Estimate(math.nan, np.empty(0), np.full(PARTITIONS * BLOCKS, math.nan))
+    size = min(len(train), len(held_out)) // 2
+    if min(len(generated), 2 * size) < MIN_IMAGES:
+        return Estimate(math.nan, _NONE, np.full(PARTITIONS * BLOCKS, math.nan))
     real, fake, known = centred(held_out, generated, train)
-    return Estimate(_excess(fake, known, real), np.empty(0), _block_figures(fake, known, real))
+    sets = (fake, known[:size], known[size : 2 * size], real[:size], real[size : 2 * size])
+    return Estimate(_excess(sets)[0], _NONE, block_figures(_excess, sets)[0])
 
 
-def _excess(fake: Tensor, known: Tensor, real: Tensor) -> float:
-    ours = _nearest(fake, known, False), _nearest(fake, real, False)
-    null = _nearest(real, known, True), _nearest(real, real, True)
-    return _share_of_first(*ours) - _share_of_first(*null)
+def copies(generated: Features, train: Features, held_out: Features) -> Copies:
+    """The alarm against partial copying: how many generated images lie in the lowest percentile of real ones.
+
+    Nearness is d_t / (d_t + d_h), of the squared distances to the nearest training and the nearest image of one half
+    of `held_out`: a ratio, since plain pictures are near to everything. Its null is the other half in the generated
+    ones' place. Given the two sets to be near to, an honest generator's images and these are draws of one
+    distribution, so that the rank is free of it, and the binomial errors of both sides are the whole error.
+
+    Not a number with fewer than `MIN_IMAGES` on a side.
+    """
+    size = len(held_out) // 2
+    if min(len(generated), len(train), 2 * size) < MIN_IMAGES:
+        return Copies(Estimate(math.nan, _NONE, np.full(1, math.nan)), ())
+    real, fake, known = centred(held_out, generated, train)
+    ours, rows = _nearness(fake, known, real[:size])
+    null, _ = _nearness(real[size:], known, real[:size])
+    lowest = max(LOWEST_COUNT, round(LOWEST_SHARE * len(null)))
+    threshold = null.sort().values[lowest - 1]
+    low, null_low = (ours <= threshold).double(), (null <= threshold).double()
+    share = Estimate((low.mean() - null_low.mean()).item(), low.numpy(), null_low.numpy())
+    worst = ours.argsort(stable=True)[:OFFENDERS].tolist()
+    return Copies(share, tuple(Offender(row, int(rows[row]), float(ours[row])) for row in worst))
 
 
-def _block_figures(fake: Tensor, known: Tensor, real: Tensor) -> F64:
-    """`_excess` within each block, scaled so that their variance over their number is the whole's variance."""
-    random = np.random.Generator(np.random.Philox(key=[3, 0]))
-    figures = np.empty((PARTITIONS, BLOCKS))
-    for partition in range(PARTITIONS):
-        orders = [torch.from_numpy(random.permutation(len(part))) for part in (fake, known, real)]
-        for block in range(BLOCKS):
-            size = len(real) // BLOCKS
-            rows = slice(block * size, (block + 1) * size)
-            figures[partition, block] = _excess(
-                fake[orders[0][block::BLOCKS]], known[orders[1][rows]], real[orders[2][rows]]
-            )
-    # within a partition the blocks are disjoint; over partitions they repeat each other
-    spread = figures - figures.mean(1, keepdims=True)
-    bessel = math.sqrt(BLOCKS / (BLOCKS - 1) * (PARTITIONS * BLOCKS - 1) / (PARTITIONS * BLOCKS))
-    scaled: F64 = spread * (math.sqrt(PARTITIONS) * bessel)
-    return scaled.reshape(-1)
+def _excess(sets: Sequence[Tensor]) -> tuple[float]:
+    fake, first_train, second_train, first, second = sets
+    folds = ((first_train, first, second), (second_train, second, first))
+    ours, null = (
+        [_share_nearer(queries, known, real) for known, real, queries in chosen]
+        for chosen in ([(known, real, fake) for known, real, _ in folds], folds)
+    )
+    return (float(np.mean(ours) - np.mean(null)),)
 
 
-def _nearest(queries: Tensor, targets: Tensor, skip_own_index: bool) -> Tensor:
-    """Squared distance of each query to its nearest target."""
-    nearest = torch.empty(len(queries), dtype=torch.float64)
-    for rows, block in squared_distances(queries, targets):
-        nearest[rows] = (without_self(rows, block) if skip_own_index else block).amin(1)
-    return nearest
-
-
-def _share_of_first(first: Tensor, second: Tensor) -> float:
+def _share_nearer(queries: Tensor, first: Tensor, second: Tensor) -> float:
     """Share of queries nearer to the first set, ties counted half."""
-    return ((first < second).double() + (first == second).double() / 2).mean().item()
+    ours, theirs = nearest(queries, first)[0], nearest(queries, second)[0]
+    return ((ours < theirs).double() + (ours == theirs).double() / 2).mean().item()
+
+
+def _nearness(queries: Tensor, train: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
+    """0…1 for each query, and its nearest training row; where it is a copy of both, neither is to blame: 1/2."""
+    to_train, rows = nearest(queries, train)
+    to_held_out, _ = nearest(queries, held_out)
+    whole = to_train + to_held_out
+    return torch.where(whole > 0, to_train / whole.clamp(min=torch.finfo(whole.dtype).tiny), 0.5), rows

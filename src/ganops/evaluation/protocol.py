@@ -10,7 +10,25 @@ import numpy
 import torch
 
 import ganops
+from ganops.evaluation.inception_score import SPLITS
+from ganops.evaluation.kernel import SUBSET_SEED, SUBSET_SIZE, SUBSETS
+from ganops.evaluation.manifold import NEIGHBOURS
+from ganops.evaluation.memorisation import LOWEST_SHARE
+from ganops.evaluation.mifid import THRESHOLD
 
+PAIRWISE_LIMIT = 5_000
+"""Metrics over all pairs of images look at that many of each side at most: a fixed draw."""
+CONVENTIONS: Mapping[str, int | float] = {
+    "neighbours": NEIGHBOURS,
+    "pairwise_limit": PAIRWISE_LIMIT,
+    "kid_subsets": SUBSETS,
+    "kid_subset_size": SUBSET_SIZE,
+    "kid_subset_seed": SUBSET_SEED,
+    "inception_score_splits": SPLITS,
+    "mifid_threshold": THRESHOLD,
+    "copies_lowest_share": LOWEST_SHARE,
+}
+"""Numbers that the metrics are defined by; a change of one raises METRIC_VERSION."""
 _NOT_COMPARED = ("libraries",)
 
 
@@ -25,6 +43,9 @@ class Protocol:
 
     score: what its Fréchet distance is called. preprocessing: of the images that the generator was trained on.
     num_images: generated; num_reference: real. seed: of the latents. libraries: recorded, not compared.
+    extractor_accuracy: held-out, of its own task; None where it has none. grey_repeated: to the three channels that
+    the extractor takes. dtype: of images and network on the way to the features; all behind them is float64.
+    device: where the features were computed. conventions: of the metrics: neighbours, limits, seeds of draws.
     """
 
     score: str
@@ -37,6 +58,11 @@ class Protocol:
     num_reference: int
     seed: int
     metric_version: int
+    extractor_accuracy: float | None = None
+    grey_repeated: bool = False
+    dtype: str = "float32"
+    device: str = "cpu"
+    conventions: Mapping[str, int | float] = field(default_factory=lambda: CONVENTIONS)
     libraries: Mapping[str, str] = field(default_factory=_libraries)
 
     def first_difference(self, other: Protocol) -> str | None:
@@ -45,7 +71,7 @@ class Protocol:
         return next((name for name in names if getattr(self, name) != getattr(other, name)), None)
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "libraries": dict(self.libraries)}
+        return {**vars(self), "conventions": dict(self.conventions), "libraries": dict(self.libraries)}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Protocol:
@@ -61,5 +87,16 @@ class Protocol:
             num_reference=int(value["num_reference"]),
             seed=int(value["seed"]),
             metric_version=int(value["metric_version"]),
+            extractor_accuracy=None if value["extractor_accuracy"] is None else float(value["extractor_accuracy"]),
+            grey_repeated=bool(value["grey_repeated"]),
+            dtype=str(value["dtype"]),
+            device=str(value["device"]),
+            conventions={str(name): _number(number) for name, number in value["conventions"].items()},
             libraries={str(name): str(version) for name, version in value["libraries"].items()},
         )
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, int | float):
+        return value
+    raise TypeError(f"{value!r} is no number")

@@ -5,6 +5,7 @@
     reference/{train,select,test}/features.npy   float32 (N, d)
     reference/{train,select,test}/classes.npy    int64 (N,), the extractor's predictions
     reference/{train,select,test}/ids.npy        uint8 (N, 32), sha256 of each raw encoded image
+    reference/{train,select,test}/pixels.npy     float32 (N, p), see `pixels`
 
 Of `train` at most `TRAIN_LIMIT` images are kept, a fixed draw in their order.
 """
@@ -12,7 +13,7 @@ Of `train` at most `TRAIN_LIMIT` images are kept, a fixed draw in their order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -21,14 +22,17 @@ import numpy.typing as npt
 
 from ganops.data.stored import read_array
 from ganops.errors import DamagedFile, UserError
+from ganops.evaluation.distances import subset_rows
 from ganops.files import digest_json, read_json
 
-FORMAT = 1
+FORMAT = 2
 REFERENCE = "reference.json"
 TRAIN_LIMIT = 20_000
-METRIC_VERSION = 1
+METRIC_VERSION = 2
 """Raised whenever the same features would give another score."""
-_FEATURES, _AGAIN = "features.npy", "ganops reference"
+_FEATURES, _PIXELS, _AGAIN = "features.npy", "pixels.npy", "ganops reference"
+_TRAIN_STREAM = 0
+_NO_PIXELS: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
 
 HeldOut = Literal["select", "test"]
 
@@ -39,11 +43,14 @@ class ReferenceSample:
     """What generators are measured against.
 
     features (m, d), classes (m,), ids (m, 32): of the held-out images of `split`.
-    train_features (t, d): of training images, for the memorisation check.
-    hash: digest of extractor and images: the identity of this reference.
+    train_features (t, d): of training images; t may be 0.
+    num_classes: that the extractor tells apart; 0 where it knows none. class_names: of these, where they are known.
+    hash: digest of extractor, metrics and images: the identity of this reference.
+    pixels (h, p), train_pixels (t, p): of held-out and of training images, for the memorisation checks, which are
+        left out where these are empty. Here the held-out images are those of `features`.
     """
 
-    split: HeldOut
+    split: str
     features: npt.NDArray[np.float32]
     classes: npt.NDArray[np.int64]
     ids: npt.NDArray[np.uint8]
@@ -54,11 +61,22 @@ class ReferenceSample:
     extractor_sha256: str
     preprocessing: str
     metric_version: int
+    class_names: tuple[str, ...] = ()
+    pixels: npt.NDArray[np.float32] = field(default_factory=lambda: _NO_PIXELS)
+    train_pixels: npt.NDArray[np.float32] = field(default_factory=lambda: _NO_PIXELS)
+    extractor_accuracy: float | None = None
+    grey_repeated: bool = False
 
 
 def reference_hash(extractor_sha256: str, images_sha256: str) -> str:
-    """The identity of a split as an extractor sees it."""
-    return digest_json({"extractor": extractor_sha256, "images": images_sha256})
+    """The identity of a split as an extractor sees it, and as these metrics measure it."""
+    seen = {"extractor": extractor_sha256, "images": images_sha256, "metric_version": METRIC_VERSION}
+    return digest_json(seen)
+
+
+def train_rows(count: int) -> npt.NDArray[np.int64]:
+    """Rows of the training images, of `count`, that a reference keeps: the first of a fixed shuffle, ascending."""
+    return subset_rows(count, TRAIN_LIMIT, _TRAIN_STREAM)
 
 
 def select_reference(directory: Path) -> ReferenceSample:
@@ -103,6 +121,8 @@ def _load(directory: Path, split: HeldOut) -> ReferenceSample:
         classes = read_array(directory / split / "classes.npy", np.int64, (count,), _AGAIN)
         ids = read_array(directory / split / "ids.npy", np.uint8, (count, 32), _AGAIN)
         train_features = _features(directory / "train" / _FEATURES, dim)
+        pixels = _finite(directory / split / _PIXELS, (count, None))
+        train_pixels = _finite(directory / "train" / _PIXELS, (len(train_features), pixels.shape[1]))
         return ReferenceSample(
             split=split,
             features=features,
@@ -115,6 +135,11 @@ def _load(directory: Path, split: HeldOut) -> ReferenceSample:
             extractor_sha256=facts["extractor"]["sha256"],
             preprocessing=facts["preprocessing"],
             metric_version=facts["metric_version"],
+            class_names=tuple(facts["classes"]),
+            pixels=pixels,
+            train_pixels=train_pixels,
+            extractor_accuracy=facts["extractor"]["accuracy"],
+            grey_repeated=facts["extractor"].get("grey_repeated", False),
         )
     except FileNotFoundError as error:
         raise UserError(f"There is no reference ({error.filename} is missing): run `ganops reference`.") from None
@@ -130,3 +155,10 @@ def _features(path: Path, dim: int, count: int | None = None) -> npt.NDArray[np.
             f"features everywhere): run `{_AGAIN}` again."
         )
     return features
+
+
+def _finite(path: Path, shape: tuple[int | None, int | None]) -> npt.NDArray[np.float32]:
+    values = read_array(path, np.float32, shape, _AGAIN)
+    if not np.isfinite(values).all():
+        raise DamagedFile(f"{path} holds a number that is not finite: run `{_AGAIN}` again.")
+    return values

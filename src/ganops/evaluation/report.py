@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from ganops.evaluation.classes import ClassRow
 from ganops.evaluation.estimate import Measurement
+from ganops.evaluation.memorisation import Offender
 from ganops.evaluation.protocol import Protocol
 
-FORMAT = 1
+FORMAT = 2
 
 
 @final
@@ -18,19 +20,21 @@ FORMAT = 1
 class EvaluationReport:
     """A candidate's scores on `select`, each with its standard error, and how they were come by.
 
-    metrics: `fd_star`, the score that candidates are compared by, and the others of `judge.Metric`.
-    plain_fd: the Fréchet distance without extrapolation, as the literature reports it.
+    metrics: `fd_star`, the score that candidates are compared by, and those of `judge.Metric` that apply.
+    classes: shares and coverage of each class, where the extractor knows classes.
+    offenders: rows of generated images, and those of the `train` split's images that they lie suspiciously near to.
     """
 
     candidate: str
     snapshot_sha256: str
     protocol: Protocol
     metrics: Mapping[str, Measurement]
-    plain_fd: float
+    classes: tuple[ClassRow, ...] = ()
+    offenders: tuple[Offender, ...] = ()
 
     @property
     def score_name(self) -> str:
-        """What the Fréchet distance is called: `fd_<extractor>@<sha8>`."""
+        """What the Fréchet distance is called: `fid`, or `fd_<extractor>@<sha8>`."""
         return self.protocol.score
 
     @property
@@ -40,7 +44,7 @@ class EvaluationReport:
 
     def figures(self) -> dict[str, float]:
         """Every finite figure by name, for a tracker."""
-        figures = {"plain_fd": self.plain_fd}
+        figures: dict[str, float] = {}
         for name, item in self.metrics.items():
             figures |= {name: item.value, f"{name}_se": item.standard_error}
         return {name: value for name, value in figures.items() if math.isfinite(value)}
@@ -52,10 +56,15 @@ class EvaluationReport:
             "snapshot_sha256": self.snapshot_sha256,
             "score": self.protocol.score,
             "metrics": {
-                name: {**item.to_json(), "low": _number(item.low), "high": _number(item.high)}
+                name: {
+                    **item.to_json(),
+                    "low": _number(item.low),
+                    "high": _number(item.high),
+                }
                 for name, item in self.metrics.items()
             },
-            "plain_fd": self.plain_fd,
+            "classes": [row.to_json() for row in self.classes],
+            "offenders": [vars(offender) for offender in self.offenders],
             "protocol": self.protocol.to_json(),
         }
 
@@ -69,8 +78,13 @@ class EvaluationReport:
             snapshot_sha256=str(value["snapshot_sha256"]),
             protocol=Protocol.from_json(value["protocol"]),
             metrics={name: Measurement.from_json(item) for name, item in value["metrics"].items()},
-            plain_fd=float(value["plain_fd"]),
+            classes=tuple(ClassRow.from_json(row) for row in value["classes"]),
+            offenders=tuple(_offender(item) for item in value["offenders"]),
         )
+
+
+def _offender(value: Mapping[str, Any]) -> Offender:
+    return Offender(int(value["generated"]), int(value["train"]), float(value["nearness"]))
 
 
 def _number(value: float) -> float | None:

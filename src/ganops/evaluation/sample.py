@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from ganops.errors import IncomparableReports, SnapshotError
 from ganops.evaluation.extractors import Extractor
-from ganops.evaluation.frechet import FeatureStats
-from ganops.evaluation.protocol import Protocol
+from ganops.evaluation.feature_stats import FeatureStats
+from ganops.evaluation.pixels import pixel_features
+from ganops.evaluation.protocol import CONVENTIONS, Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.files import sha256_bytes
 from ganops.models.networks import Generator
@@ -36,6 +36,8 @@ class Sample:
     """features float32 (n, d) and classes int64 (n,) of generated images, and where they come from.
 
     training_images: sorted uint64, the first 8 bytes (big-endian) of the sha256 of each image trained on.
+    pixels: float32 (n, p), see `pixel_features`; (0, 0) where there are no images.
+    imagenet: float32 (n, 1008), Inception's own class probabilities; None with any other extractor.
     """
 
     snapshot_sha256: str
@@ -43,6 +45,8 @@ class Sample:
     classes: npt.NDArray[np.int64]
     protocol: Protocol
     training_images: npt.NDArray[np.uint64]
+    pixels: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    imagenet: npt.NDArray[np.float32] | None = None
 
 
 def take_sample(
@@ -65,12 +69,20 @@ def take_sample(
             f"extractor at hand is {extractor.sha256[:8]}. Run `ganops reference` again."
         )
     features = np.empty((num_images, extractor.dim), np.float32)
-    classes = np.empty(num_images, np.int64)
+    classes = np.zeros(num_images, np.int64)
+    pixels = np.empty((num_images, reference.pixels.shape[1]), np.float32)
+    imagenet = []
     done = 0
     for images_u8 in generate(snapshot.generator, num_images, seed, BATCH_SIZE):
         observed = extractor.observe(images_u8)
         part = slice(done, done + len(images_u8))
-        features[part], classes[part] = observed.features, observed.classes
+        features[part] = observed.features
+        if reference.num_classes:
+            classes[part] = observed.classes
+        if reference.pixels.size:
+            pixels[part] = pixel_features(images_u8)
+        # only what Inception sees has it
+        imagenet += [own] if (own := getattr(observed, "imagenet", None)) is not None else []
         done = part.stop
         progress(done, num_images, "generating and looking")
     protocol = Protocol(
@@ -84,15 +96,18 @@ def take_sample(
         num_reference=len(reference.features),
         seed=seed,
         metric_version=reference.metric_version,
+        extractor_accuracy=reference.extractor_accuracy,
+        grey_repeated=reference.grey_repeated,
+        conventions=CONVENTIONS,
     )
-    return Sample(snapshot.sha256, features, classes, protocol, training_images)
+    own_classes = np.concatenate(imagenet) if imagenet else None
+    return Sample(snapshot.sha256, features, classes, protocol, training_images, pixels, own_classes)
 
 
 def generated_stats(generator: Generator, features: Features, num_images: int, seed: int) -> FeatureStats:
     """Mean and covariance of the features of images that `generator` makes from `seed`, on the device where it is."""
     device = next(generator.parameters()).device
-    images_u8 = torch.cat(list(generate(generator, num_images, seed, BATCH_SIZE, device)))
-    return FeatureStats.from_features(features(images_u8))
+    return FeatureStats.from_batches(map(features, generate(generator, num_images, seed, BATCH_SIZE, device)))
 
 
 def read_training_images(directory: Path, snapshot: Snapshot) -> npt.NDArray[np.uint64]:

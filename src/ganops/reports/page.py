@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
@@ -16,8 +16,11 @@ from typing import Any, final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ganops.evaluation.classes import ClassRow
+from ganops.evaluation.estimate import Measurement
 from ganops.files import write_text
 from ganops.reports.curves import COLOURS, Axis, Series, finite, interval, interval_scale, line_chart, text
+from ganops.reports.metrics import MEANINGS, Meaning
 from ganops.reports.summary import CandidateRow, RunSummary
 from ganops.reports.words import words
 
@@ -32,16 +35,6 @@ _BADGES = {
     "unchanged": ("Unchanged", "plain"),
 }
 _VERDICTS = {"passed": "good", "failed": "bad"}
-_BETTER = {
-    "kid": "↓ better",
-    "kernel_distance": "↓ better",
-    "precision": "↑ better",
-    "recall": "↑ better",
-    "density": "↑ better",
-    "coverage": "↑ better",
-    "class_coverage": "↑ better",
-    "memorisation": "0 is best",
-}
 _SMALL_CHARTS = (
     ("loss_generator", "Generator loss"),
     ("loss_discriminator", "Discriminator loss"),
@@ -66,6 +59,8 @@ class Page:
     history: time, event, version, reason, oldest first, as the journal has them.
     validation: rule, severity, success, observed, expected, offenders (their count).
     links: name to an address (`http://`, `https://`, `file://`, `./`, `../`), a command or a path.
+    scores: per candidate every metric by name. classes: per candidate a row for each class, where there are classes.
+    nearest: per candidate a PNG file of generated images beside the training images that they resemble most.
     """
 
     summary: RunSummary
@@ -77,6 +72,20 @@ class Page:
     history: Sequence[Mapping[str, Any]]
     validation: Sequence[Mapping[str, Any]]
     links: Mapping[str, str]
+    scores: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
+    classes: Mapping[str, Sequence[ClassRow]] = field(default_factory=dict)
+    nearest: Mapping[str, Path] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class _Score:
+    """One metric as the table of scores shows it: a figure and its interval for each candidate."""
+
+    name: str
+    better: str
+    sees: str
+    figures: tuple[tuple[str, str], ...]
 
 
 @final
@@ -136,10 +145,18 @@ def _view(page: Page) -> dict[str, Any]:
         "verdict_tones": _VERDICTS,
         "with_errors": _any_number(summary.checks, "standard_error"),
         "with_bounds": _any_number(summary.checks, "bound"),
-        "metrics": [(name, _BETTER.get(name, "")) for name in _metric_names(summary.candidates)],
+        "metrics": [(name, _meaning(name).better) for name in _metric_names(summary.candidates)],
         "scale": _scale(summary.candidates),
         "rows": _rows(summary.candidates, numbers),
-        "grids": [(name, numbers[name] % COLOURS, _data_uri(page.grids[name])) for name in _best_first(page)],
+        "judged": [(name, numbers[name] % COLOURS) for name in _judged(page)],
+        "scores": _scores(page),
+        "classes": [
+            (name, numbers[name] % COLOURS, _classes(page.classes[name])) for name in _ranked(page, page.classes)
+        ],
+        "nearest": [
+            (name, numbers[name] % COLOURS, _data_uri(page.nearest[name])) for name in _ranked(page, page.nearest)
+        ],
+        "grids": [(name, numbers[name] % COLOURS, _data_uri(page.grids[name])) for name in _ranked(page, page.grids)],
         "legend": [_legend(name, numbers[name], lines) for name, lines in page.curves.items() if lines],
         "score_chart": line_chart(scores, _described("Fréchet distance on the select split", scores)),
         "small_charts": _small_charts(page.curves, numbers),
@@ -150,14 +167,54 @@ def _view(page: Page) -> dict[str, Any]:
 
 def _numbers(page: Page) -> dict[str, int]:
     """Each candidate's place, which is its colour: by name, so that a run's ranking does not move colours."""
-    names = {row.name for row in page.summary.candidates} | set(page.curves) | set(page.grids)
+    shown = (page.curves, page.grids, page.scores, page.classes, page.nearest)
+    names = {row.name for row in page.summary.candidates}.union(*shown)
     return {name: number for number, name in enumerate(sorted(names))}
 
 
-def _best_first(page: Page) -> list[str]:
-    """The grids' names in the order of the candidates' table."""
-    names = (*(row.name for row in page.summary.candidates), *page.grids)
-    return [name for name in dict.fromkeys(names) if name in page.grids]
+def _ranked(page: Page, shown: Mapping[str, Any]) -> list[str]:
+    """The names of what is shown in the order of the candidates' table."""
+    names = (*(row.name for row in page.summary.candidates), *shown)
+    return [name for name in dict.fromkeys(names) if name in shown]
+
+
+def _judged(page: Page) -> list[str]:
+    return _ranked(page, page.scores)
+
+
+def _meaning(name: str) -> Meaning:
+    return MEANINGS.get(name, Meaning("", ""))
+
+
+def _scores(page: Page) -> list[_Score]:
+    """A row for each metric that any candidate has, in the order in which they are explained."""
+    found = list(dict.fromkeys(name for metrics in page.scores.values() for name in metrics))
+    found.sort(key=lambda name: [*MEANINGS].index(name) if name in MEANINGS else len(MEANINGS))
+    judged = [page.scores[name] for name in _judged(page)]
+    return [
+        _Score(
+            name,
+            _meaning(name).better,
+            _meaning(name).sees,
+            tuple(_with_interval(metrics.get(name)) for metrics in judged),
+        )
+        for name in found
+    ]
+
+
+def _with_interval(measured: Measurement | None) -> tuple[str, str]:
+    """The figure, and `low to high`."""
+    if measured is None or (value := finite(measured.value)) is None:
+        return "–", ""
+    low, high = finite(measured.low), finite(measured.high)
+    return text(value), "" if low is None or high is None else f"{text(low, 3)} to {text(high, 3)}"
+
+
+def _classes(rows: Sequence[ClassRow]) -> list[tuple[str, tuple[str, str], tuple[str, str], tuple[str, str]]]:
+    """(name, share made, share real, coverage), each share with its interval."""
+    return [
+        (row.name, _with_interval(row.made), _with_interval(row.real), _with_interval(row.coverage)) for row in rows
+    ]
 
 
 def _any_number(checks: Sequence[Mapping[str, Any]], key: str) -> bool:

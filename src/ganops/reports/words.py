@@ -10,7 +10,10 @@ _NAMES = {
     "fd_star": "Fréchet distance",
     "frechet_distance": "Fréchet distance",
     "finite": "All figures finite",
+    "fd": "Fréchet distance, plain",
     "kid": "KID",
+    "kid_subsets": "KID over subsets",
+    "mifid": "MiFID",
 }
 """Where a name alone does not say it."""
 

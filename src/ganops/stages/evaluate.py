@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
+import numpy.typing as npt
 
 from ganops.config import Config
+from ganops.data import prepared
 from ganops.errors import DamagedFile, UserError
 from ganops.evaluation.extractors import load_extractor
-from ganops.evaluation.frechet import frechet_distance_of
 from ganops.evaluation.judge import Judge
-from ganops.evaluation.reference import select_reference
-from ganops.evaluation.report import EvaluationReport
-from ganops.evaluation.sample import read_training_images, take_sample
+from ganops.evaluation.memorisation import Offender
+from ganops.evaluation.reference import select_reference, train_rows
+from ganops.evaluation.report import FORMAT, EvaluationReport
+from ganops.evaluation.sample import BATCH_SIZE, read_training_images, take_sample
 from ganops.evaluation.threads import one_thread
 from ganops.files import read_json, replace_directory, write_json
 from ganops.layout import Layout
-from ganops.models.snapshot import load_snapshot
+from ganops.models.sampling import generate
+from ganops.models.snapshot import Snapshot, load_snapshot
 from ganops.progress import Progress, silent
+from ganops.reports.grid import SheetRow, write_contact_sheet
 
-REPORT = "report.json"
+REPORT, NEAREST = "report.json", "nearest.png"
 
 
 def evaluate(layout: Layout, config: Config, candidate: str, progress: Progress = silent) -> EvaluationReport:
-    """Score one candidate on `select` and write `evaluate/report.json` and `evaluate/features.npy`.
+    """Score one candidate on `select` and write `evaluate/`: `report.json`, `features.npy`, and `nearest.png`, which
+    shows the generated images that lie nearest to training images for their kind, each above its training image.
 
     Raises:
         UnknownName: no such candidate in params.yaml.
         UserError: there is no reference yet.
         SnapshotError: the candidate is not trained, or its files or the extractor's are damaged.
+        DamagedFile: the prepared training images are.
     """
     config.candidate(candidate)
     reference = select_reference(layout.reference)
@@ -40,35 +49,64 @@ def evaluate(layout: Layout, config: Config, candidate: str, progress: Progress 
         sample = take_sample(
             snapshot, training_images, extractor, reference, settings.num_images, settings.seed, progress
         )
-        estimates = Judge(reference).estimates(sample.features, sample.classes)
-        plain = frechet_distance_of(sample.features, reference.features)
+        found = Judge(reference).judgement(sample)
     report = EvaluationReport(
         candidate=candidate,
         snapshot_sha256=snapshot.sha256,
         protocol=sample.protocol,
-        metrics={name: estimate.measurement for name, estimate in estimates.items()},
-        plain_fd=plain,
+        metrics={name: estimate.measurement for name, estimate in found.estimates.items()},
+        classes=found.classes,
+        offenders=_in_train(layout, found.offenders),
     )
     with replace_directory(layout.evaluate_dir(candidate)) as folder:
         np.save(folder / "features.npy", sample.features, allow_pickle=False)
+        if report.offenders:
+            _draw(folder / NEAREST, layout, snapshot, settings.seed, report.offenders)
         write_json(folder / REPORT, report.to_json())
     return report
 
 
+def _in_train(layout: Layout, offenders: Sequence[Offender]) -> tuple[Offender, ...]:
+    """The same with rows of the whole `train` split, of which the reference keeps some."""
+    if not offenders:
+        return ()
+    rows = train_rows(prepared.load(layout.prepared).counts["train"])
+    return tuple(Offender(item.generated, int(rows[item.train]), item.nearness) for item in offenders)
+
+
+def _draw(path: Path, layout: Layout, snapshot: Snapshot, seed: int, offenders: Sequence[Offender]) -> None:
+    made = _made_again(snapshot, seed, [offender.generated for offender in offenders])
+    train = prepared.load(layout.prepared).split("train").images_u8
+    known = np.stack([train[offender.train] for offender in offenders])
+    write_contact_sheet(path, [SheetRow("generated", made), SheetRow("training", known)])
+
+
+def _made_again(snapshot: Snapshot, seed: int, rows: Sequence[int]) -> npt.NDArray[np.uint8]:
+    """Images `rows` of `seed`, (len(rows), C, H, W), out of the batches that they were in."""
+    wanted, start = dict.fromkeys(rows, np.empty(0, np.uint8)), 0
+    for batch in generate(snapshot.generator, max(rows) + 1, seed, BATCH_SIZE):
+        wanted |= {row: batch[row - start].numpy() for row in rows if start <= row < start + len(batch)}
+        start += len(batch)
+    return np.stack([wanted[row] for row in rows])
+
+
 def read_report(layout: Layout, candidate: str) -> EvaluationReport | None:
-    """What `evaluate` wrote of that candidate; None where it has not been evaluated.
+    """What `evaluate` wrote of that candidate; None where it has not been evaluated, or by older metrics only.
 
     Raises:
-        UserError: the report is damaged or of another version.
+        UserError: the report is damaged or of a later version.
     """
     path = layout.evaluate_dir(candidate) / REPORT
     try:
-        return EvaluationReport.from_json(read_json(path))
+        content = read_json(path)
+        if isinstance(content, dict) and content.get("format") in range(1, FORMAT) and "metrics" in content:
+            return None
+        return EvaluationReport.from_json(content)
     except FileNotFoundError:
         return None
     except DamagedFile:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}): run `ganops evaluate {candidate}` again.") from None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from ganops.evaluation.compare import Comparison, compare, comparison_seed
+from ganops.evaluation.compare import FORMAT, Comparison, compare, comparison_seed
 from ganops.evaluation.extractors import Extractor, load_extractor
 from ganops.evaluation.reference import ReferenceSample, test_reference
 from ganops.evaluation.sample import Sample, read_training_images, take_sample
@@ -95,9 +95,10 @@ def promote(
 
 
 def stored_decision(journal: Journal, pair: str) -> tuple[Comparison, PromotionDecision] | None:
-    """What was decided on a pair before; `DamagedFile` where that cannot be read any more."""
+    """What was decided on a pair before; None too where it was by metrics of an older version, which say nothing of
+    today's. `DamagedFile` where it cannot be read."""
     evidence = journal.decision(pair)
-    if evidence is None:
+    if evidence is None or _is_older(evidence.get("comparison")):
         return None
     try:
         return Comparison.from_json(evidence["comparison"]), PromotionDecision.from_json(evidence["decision"])
@@ -142,12 +143,16 @@ def _attempt(journal: Journal, versions: Sequence[ModelVersion], pair: Pair) -> 
 
 def _stored_comparison(journal: Journal, pair: str) -> Comparison | None:
     measured = journal.comparison(pair)
-    if measured is None:
+    if measured is None or _is_older(measured):
         return None
     try:
         return Comparison.from_json(measured)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise journal.damaged(journal.path_of("comparisons", pair), repr(error)) from None
+
+
+def _is_older(comparison: object) -> bool:
+    return isinstance(comparison, dict) and comparison.get("format") in range(1, FORMAT) and "protocol" in comparison
 
 
 def _as_evidence(comparison: Comparison, decision: PromotionDecision) -> dict[str, Any]:

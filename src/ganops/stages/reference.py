@@ -13,12 +13,12 @@ from ganops.config import Config, ReferenceConfig
 from ganops.data.prepared import PreparedDataset, PreparedSplit, load
 from ganops.data.split import SPLITS, Split
 from ganops.errors import ConfigError, ExtractorError, TooFewImages
-from ganops.evaluation.distances import subset_rows
 from ganops.evaluation.extractors import Card, Extractor, Observed, save_extractor, train_classifier
 from ganops.evaluation.extractors.network import ExtractorNetwork
 from ganops.evaluation.extractors.training import project
 from ganops.evaluation.frechet import frechet_distance_of
-from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, TRAIN_LIMIT, reference_hash
+from ganops.evaluation.pixels import pixel_features
+from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, reference_hash, train_rows
 from ganops.evaluation.threads import one_thread
 from ganops.files import replace_directory, write_json
 from ganops.layout import Layout
@@ -27,7 +27,6 @@ from ganops.progress import Progress, silent
 IMAGES_PER_DIMENSION = 10
 """A covariance of d dimensions asks for at least that many held-out images for each."""
 MIN_DIMENSIONS = 8
-_TRAIN_STREAM = 0
 
 
 @final
@@ -71,7 +70,7 @@ def reference(layout: Layout, config: Config, progress: Progress = silent) -> Re
     train, select = dataset.split("train"), dataset.split("select")
     _check_labels(dataset, train)
     dimensions = dimensions_for(min(dataset.counts["select"], dataset.counts["test"]), config.reference.features)
-    rows = subset_rows(len(train), TRAIN_LIMIT, _TRAIN_STREAM)
+    rows = train_rows(len(train))
     network = _train(train, len(dataset.classes), config.reference, dimensions, rows, progress)
     with replace_directory(layout.reference) as folder:
         extractor = _pin(folder / "extractor", network, dataset, select, config.reference)
@@ -185,6 +184,7 @@ def _write_splits(
         np.save(folder / name / "features.npy", observed.features, allow_pickle=False)
         np.save(folder / name / "classes.npy", observed.classes, allow_pickle=False)
         np.save(folder / name / "ids.npy", ids, allow_pickle=False)
+        np.save(folder / name / "pixels.npy", pixel_features(images_u8), allow_pickle=False)
         facts[name] = {
             "hash": reference_hash(extractor.sha256, split.sha256),
             "images_sha256": split.sha256,

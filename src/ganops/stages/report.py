@@ -17,6 +17,7 @@ from ganops.ports import ModelRegistry
 from ganops.provenance.journal import Journal
 from ganops.reports.page import Page, write_page
 from ganops.reports.summary import CandidateRow, RunSummary
+from ganops.stages.evaluate import NEAREST
 from ganops.stages.promote import Promotion
 from ganops.stages.register import Registration, current_reports
 from ganops.stages.training_report import read_training_report
@@ -41,6 +42,7 @@ def report(
     """
     layout, now = workspace.layout, datetime.now(UTC)
     reports = current_reports(workspace)
+    rows = _rows(workspace, reports, failures)
     page_path = layout.reports / f"run-{now:%Y%m%d-%H%M%S}.html"
     versions = registry.versions()
     version = next(item for item in versions if item.version == registration.version.version)
@@ -48,7 +50,7 @@ def report(
     summary = RunSummary(
         changed=changed,
         score=next(iter(reports.values())).score_name,
-        candidates=_rows(workspace, reports, failures),
+        candidates=rows,
         decision=promotion.outcome,
         sentence=promotion.sentence,
         checks=tuple(check.to_json() for check in promotion.decision.checks) if promotion.decision else (),
@@ -60,7 +62,9 @@ def report(
         page=page_path,
         grids={name: layout.train_dir(name) / "samples" / "final.png" for name in reports},
     )
-    page = _page(layout, journal, summary, lineage, now)
+    page = _page(
+        layout, journal, summary, {row.name: reports[row.name] for row in rows if not row.failure}, lineage, now
+    )
     for path in (page_path, layout.reports / "latest.html"):
         write_page(path, page)
     return summary
@@ -77,14 +81,21 @@ def _rows(
             why = failures.get(name, "not evaluated")
             rows.append(CandidateRow(name, candidate.family, None, None, None, {}, why))
         else:
-            metrics = {metric: found.metrics[metric].value for metric in _SHOWN_METRICS}
+            metrics = {metric: found.metrics[metric].value for metric in _SHOWN_METRICS if metric in found.metrics}
             fd, training = found.fd_star, read_training_report(workspace.layout, name)
             remarks = training.remarks if training else ()
             rows.append(CandidateRow(name, candidate.family, fd.value, fd.low, fd.high, metrics, remarks=remarks))
     return tuple(sorted(rows, key=lambda row: (row.fd is None, row.fd or 0.0)))
 
 
-def _page(layout: Layout, journal: Journal, summary: RunSummary, lineage: Mapping[str, str], now: datetime) -> Page:
+def _page(
+    layout: Layout,
+    journal: Journal,
+    summary: RunSummary,
+    reports: Mapping[str, EvaluationReport],
+    lineage: Mapping[str, str],
+    now: datetime,
+) -> Page:
     reference = read_json(layout.reference / "reference.json")
     dataset = prepared.load(layout.prepared)
     facts = [
@@ -108,6 +119,9 @@ def _page(layout: Layout, journal: Journal, summary: RunSummary, lineage: Mappin
             for entry in journal.entries()
         ],
         validation=_validation(layout),
+        scores={name: report.metrics for name, report in reports.items()},
+        classes={name: report.classes for name, report in reports.items() if report.classes},
+        nearest={name: layout.evaluate_dir(name) / NEAREST for name, report in reports.items() if report.offenders},
         links={"Data Docs": "../data/validated/docs/index.html", "params.yaml": "../params.yaml"},
     )
 

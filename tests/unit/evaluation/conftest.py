@@ -29,7 +29,10 @@ def reference() -> ReferenceSample:
         extractor="classifier",
         extractor_sha256=EXTRACTOR,
         preprocessing="p@1",
-        metric_version=1,
+        metric_version=2,
+        pixels=random.random((300, 9), np.float32),
+        train_pixels=random.random((500, 9), np.float32),
+        extractor_accuracy=0.9,
     )
 
 
@@ -48,9 +51,11 @@ def make_sample(reference: ReferenceSample) -> Callable[..., Sample]:
             num_images=count,
             num_reference=len(reference.features),
             seed=7,
-            metric_version=1,
+            metric_version=2,
+            extractor_accuracy=0.9,
         )
         classes = random.integers(0, NUM_CLASSES, count)
-        return Sample(f"{seed:064x}", features, classes, protocol, np.empty(0, np.uint64))
+        pixels = random.random((count, 9), np.float32)
+        return Sample(f"{seed:064x}", features, classes, protocol, np.empty(0, np.uint64), pixels)
 
     return make

@@ -60,7 +60,9 @@ def test_without_a_champion_there_are_only_absolute_values(make_sample: MakeSamp
         ("preprocessing", "p@2"),
         ("reference_hash", "0" * 64),
         ("split", "select"),
-        ("metric_version", 2),
+        ("metric_version", 1),
+        ("extractor_accuracy", 0.8),
+        ("grey_repeated", True),
         ("num_images", 599),
         ("num_reference", 299),
     ],
@@ -73,6 +75,16 @@ def test_another_protocol_is_refused_by_name(
     for challenger, champion in ((odd, make_sample(2)), (make_sample(2), odd)):
         with pytest.raises(IncomparableReports, match=field):
             compare(challenger, champion, reference)
+
+
+@pytest.mark.parametrize(("field", "value"), [("dtype", "bfloat16"), ("device", "cuda"), ("conventions", {})])
+def test_what_was_computed_otherwise_is_not_compared(
+    make_sample: MakeSample, reference: ReferenceSample, field: str, value: object
+) -> None:
+    odd = make_sample(1)
+    odd = replace(odd, protocol=replace(odd.protocol, **{field: value}))  # type: ignore[arg-type]
+    with pytest.raises(IncomparableReports, match=field):
+        compare(odd, make_sample(2), reference)
 
 
 @pytest.mark.parametrize("field", ["num_images", "seed"])

@@ -8,17 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ganops.config import Config, parse
+from ganops.data.prepared import load, write_dataset
+from ganops.data.split import Split
 from ganops.errors import IncomparableReports, SnapshotError, UnknownName, UserError
 from ganops.evaluation.extractors import Card, save_extractor
 from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
+from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import METRIC_VERSION, reference_hash
 from ganops.evaluation.report import EvaluationReport
 from ganops.evaluation.threads import one_thread
 from ganops.files import write_json
 from ganops.layout import Layout
-from ganops.models import ModelSpec, build_generator, save_snapshot
+from ganops.models import ModelSpec, build_generator, generate, load_snapshot, save_snapshot
 from ganops.stages.evaluate import evaluate, read_report, require_report
 
 SPEC = ModelSpec("lite", (1, 8, 8), z_dim=8, width=4)
@@ -31,7 +35,7 @@ def _config(num_images: int = 300) -> Config:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """An untrained extractor, a random reference without `test`, and an untrained generator."""
+    """An untrained extractor, random images, a reference without `test`, and an untrained generator."""
     layout, random = Layout(tmp_path), np.random.default_rng(0)
     torch.manual_seed(0)
     network = ExtractorNetwork(ClassifierNetwork((1, 8, 8), 16, 3), Projection(16, 8)).eval()
@@ -40,12 +44,18 @@ def layout(tmp_path: Path) -> Layout:
     for name, count in (("train", 200), ("select", 120)):
         folder = layout.reference / name
         folder.mkdir()
-        seen = extractor.observe(random.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8))
+        images_u8 = random.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8)
+        seen = extractor.observe(images_u8)
+        np.save(folder / "pixels.npy", pixel_features(images_u8))
         np.save(folder / "features.npy", seen.features)
         np.save(folder / "classes.npy", seen.classes)
         np.save(folder / "ids.npy", random.integers(0, 256, (count, 32), dtype=np.uint8))
+        _prepare(layout, name, images_u8)
+    _prepare(layout, "test", images_u8[:0])
+    counts: dict[Split, int] = {"train": 200, "select": 120, "test": 0}
+    write_dataset(layout.prepared, (1, 8, 8), ["x", "y", "z"], counts, {}, "p@1")
     facts = {
-        "format": 1,
+        "format": 2,
         "metric_version": METRIC_VERSION,
         "extractor": {"kind": "classifier", "sha256": extractor.sha256, "dim": 8, "accuracy": 0.9},
         "classes": ["x", "y", "z"],
@@ -55,6 +65,14 @@ def layout(tmp_path: Path) -> Layout:
     write_json(layout.reference / "reference.json", facts)
     _save(layout, "a", SPEC)
     return layout
+
+
+def _prepare(layout: Layout, split: str, images_u8: np.ndarray) -> None:
+    folder = layout.prepared / split
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", images_u8)
+    np.save(folder / "labels.npy", np.zeros(len(images_u8), np.int64))
+    np.save(folder / "ids.npy", np.zeros((len(images_u8), 32), np.uint8))
 
 
 def _save(layout: Layout, name: str, spec: ModelSpec) -> None:
@@ -74,7 +92,34 @@ def test_report_with_its_whole_protocol_and_without_the_test_split(layout: Layou
     assert (protocol.split, protocol.num_images, protocol.num_reference) == ("select", 300, 120)
     assert report.score_name == f"fd_classifier@{protocol.extractor_sha256[:8]}"
     assert set(protocol.libraries) == {"ganops", "torch", "numpy"}
+    assert protocol.extractor_accuracy == 0.9
+    assert (protocol.dtype, protocol.device, protocol.grey_repeated) == ("float32", "cpu", False)
+    assert protocol.conventions["neighbours"] == 5
     assert np.load(layout.evaluate_dir("a") / "features.npy").shape == (300, 8)
+
+
+def test_every_score_is_written_with_its_interval_and_every_class_with_its_shares(layout: Layout) -> None:
+    evaluate(layout, _config(), "a")
+    content = json.loads((layout.evaluate_dir("a") / "report.json").read_bytes())
+    for name, score in content["metrics"].items():
+        assert score["low"] <= score["value"] <= score["high"], name
+        assert score["high"] - score["low"] == pytest.approx(2 * 1.96 * score["se"], rel=1e-3), name
+    assert [row["class"] for row in content["classes"]] == ["x", "y", "z"]
+    assert sum(row["made"]["value"] for row in content["classes"]) == pytest.approx(1)
+
+
+def test_the_worst_offenders_are_drawn_beside_the_training_images_that_they_resemble(layout: Layout) -> None:
+    report = evaluate(layout, _config(), "a")
+    snapshot = load_snapshot(layout.snapshot("a"))
+    made = torch.cat(list(generate(snapshot.generator, 300, 0)))
+    train = load(layout.prepared).split("train").images_u8
+    nearness = [offender.nearness for offender in report.offenders]
+    assert nearness == sorted(nearness)
+    for offender in report.offenders:
+        distances = np.square(pixel_features(made[[offender.generated]]) - pixel_features(train)).sum(1)
+        assert distances.argmin() == offender.train
+    with Image.open(layout.evaluate_dir("a") / "nearest.png") as picture:
+        assert picture.width > picture.height  # two rows of eight
 
 
 def test_report_is_read_back_and_the_same_a_second_time(layout: Layout) -> None:
@@ -92,9 +137,19 @@ def test_no_report_and_a_damaged_one(layout: Layout) -> None:
     assert read_report(layout, "a") is None
     with pytest.raises(UserError, match="ganops evaluate a"):
         require_report(layout, "a")
-    write_json(layout.evaluate_dir("a") / "report.json", {"format": 1})
-    with pytest.raises(UserError, match="damaged"):
-        read_report(layout, "a")
+    for damaged in ({"format": 1}, {"format": 3, "metrics": {}}, []):
+        write_json(layout.evaluate_dir("a") / "report.json", damaged)
+        with pytest.raises(UserError, match="damaged"):
+            read_report(layout, "a")
+
+
+def test_a_report_of_older_metrics_is_none(layout: Layout) -> None:
+    metrics = {"fd_star": {"value": 1.0, "standard_error": 0.1}}
+    old = {"format": 1, "candidate": "a", "snapshot_sha256": "0" * 64, "metrics": metrics, "plain_fd": 1.0}
+    write_json(layout.evaluate_dir("a") / "report.json", old)
+    assert read_report(layout, "a") is None
+    with pytest.raises(UserError, match="ganops evaluate a"):
+        require_report(layout, "a")
 
 
 def test_clear_errors(layout: Layout) -> None:

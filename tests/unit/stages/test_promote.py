@@ -22,3 +22,12 @@ def test_a_stored_comparison_that_cannot_be_read_is_named(tmp_path: Path) -> Non
     journal.store("comparisons", "ab12", {"format": 1})
     with pytest.raises(DamagedFile, match=r"comparisons/ab12.json .*git checkout journal"):
         stage._stored_comparison(journal, "ab12")
+
+
+def test_a_decision_by_older_metrics_is_none_and_does_not_stop_a_run(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    comparison = {"format": 1, "challenger": "a", "champion": None, "metrics": {}, "protocol": {"metric_version": 1}}
+    journal.store("comparisons", "ab12", comparison)
+    journal.store("decisions", "ab12", {"comparison": comparison, "decision": {"format": 1, "promote": True}})
+    assert stage._stored_comparison(journal, "ab12") is None
+    assert stage.stored_decision(journal, "ab12") is None

@@ -124,7 +124,7 @@ def test_nothing_prepared(tmp_path: Path) -> None:
         reference(Layout(tmp_path), _config())
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"format": 1}'])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"format": 2}'])
 def test_a_damaged_reference_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "reference.json").write_bytes(content)
     with pytest.raises(UserError, match=r"reference.json is damaged.*(dvc checkout|ganops reference)"):
