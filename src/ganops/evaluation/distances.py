@@ -26,19 +26,24 @@ def subset_rows(count: int, limit: int, stream: int) -> np.ndarray[tuple[int], n
     return np.sort(shuffled[:limit])
 
 
+def row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Rows of a matrix in blocks that stay near the cache."""
+    size = max(1, _BLOCK_ELEMENTS // max(columns, 1))
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
 def inner_products(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """(rows of x, x[rows] @ y.T) in blocks; a block belongs to the caller, who may overwrite it."""
-    rows = max(1, _BLOCK_ELEMENTS // max(len(y), 1))
-    for start in range(0, len(x), rows):
-        part = slice(start, min(start + rows, len(x)))
+    for part in row_blocks(len(x), len(y)):
         yield part, x[part] @ y.T
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """(rows of x, squared Euclidean distances to all of y) in blocks. Centre both first: it is |x|² + |y|² - 2xy."""
     norms_x, norms_y = x.square().sum(1), y.square().sum(1)
-    for rows, block in inner_products(x, y):
-        yield rows, block.mul_(-2).add_(norms_y).add_(norms_x[rows, None]).clamp_(min=0)
+    for rows in row_blocks(len(x), len(y)):
+        yield rows, torch.addmm(norms_y, x[rows], y.T, alpha=-2).add_(norms_x[rows, None]).clamp_(min=0)
 
 
 def without_self(rows: slice, block: Tensor) -> Tensor:
@@ -56,9 +61,12 @@ def centred(reference: Features, *others: Features) -> tuple[Tensor, ...]:
 
 
 def nearest(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distance of each query to its nearest target, float64 (n,), and that target's row, int64 (n,)."""
-    distance = torch.empty(len(queries), dtype=torch.float64)
-    row = torch.empty(len(queries), dtype=torch.int64)
-    for rows, block in squared_distances(queries, targets):
-        distance[rows], row[rows] = block.min(1)
-    return distance, row
+    """Squared distance of each query to its nearest target, float64 (n,), and that target's row, int64 (n,).
+
+    Neighbours are found in float32; their distances are then computed from the differences, so that copies are at 0.
+    """
+    x, y = queries.float(), targets.float()
+    norms, row = y.square().sum(1), torch.empty(len(x), dtype=torch.int64)
+    for part in row_blocks(len(x), len(y)):
+        row[part] = torch.addmm(norms, x[part], y.T, alpha=-2).argmin(1)
+    return (queries.double() - targets[row].double()).square().sum(1), row

@@ -54,10 +54,12 @@ class Copies:
 def memorisation(generated: Features, train: Features, held_out: Features) -> Estimate:
     """Share of generated images nearer to `train` than to `held_out`, minus that share of real images.
 
-    0 is honest, 0.5 a perfect copier. The held-out images are halved: one half is the set to be near to, beside as
-    many training images, the other stands in the generated ones' place; then the halves change roles, and the
-    training images are others. All must be in an order that means nothing. Not a number with fewer than
-    `MIN_IMAGES` on a side.
+    0 is honest. The held-out images are halved: one half is the set to be near to, beside as many training images,
+    the other stands in the generated ones' place; then the halves change roles, and the training images are others.
+    All must be in an order that means nothing. Not a number with fewer than `MIN_IMAGES` on a side.
+
+    What it sees is a generator that leans towards its training images. A copier of N images shows no more than s/2N,
+    with s of them in use at a time: the larger the training set, the more `copies` is needed beside it.
 
     The standard error comes of subsampling all sets together (see `subsampling`). A binomial error, which takes the
     two sets to be near to as given, would let an honest generator look guilty in 22 to 43 cases of a hundred.
