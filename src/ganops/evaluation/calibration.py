@@ -1,13 +1,14 @@
 """Contests between simulated generators, for the gate to be tried on: FD* and FD of both and of their difference.
 
 The same figures as `fd_star.frechet_estimates` gives, many times faster: every kind of generator is a scaled and moved
-copy of the same draws, so that moments are taken once, and the reference is decomposed once for all kinds.
+copy of the same draws, so that moments, decompositions and products are made once for all kinds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, final
 
 import numpy as np
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor
 
 from ganops.evaluation.compare import Comparison, Contrast, compare
-from ganops.evaluation.estimate import Estimate
+from ganops.evaluation.estimate import F64, Estimate
 from ganops.evaluation.feature_stats import FeatureStats
-from ganops.evaluation.frechet import frechet_distance, root_and_whitening
+from ganops.evaluation.frechet import root_and_whitening
 from ganops.evaluation.population import F32, Kind, Population
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample
@@ -77,10 +78,10 @@ def contests(
     assert min(num_images, num_reference) > 2 * population.dimensions, "halves without a full covariance"
     reference, first, second = _draws(population, num_images, num_reference, seed, repeat)
     with one_thread():
-        frame, draws = _Frame(reference), (_Moments(first), _Moments(second))
-        spread = torch.from_numpy(population.spread)
+        real = _Moments(reference)
+        views = tuple(_View(_Moments(drawn), real) for drawn in (first, second))
         entrants = dict.fromkeys(entrant for pair in pairs for entrant in pair.entrants)
-        found = {entrant: frame.estimates(draws[entrant.draw], entrant.kind, spread) for entrant in entrants}
+        found = {entrant: views[entrant.draw].estimates(entrant.kind, population.spread) for entrant in entrants}
     return tuple(_contest(found[pair.challenger], found[pair.champion]) for pair in pairs)
 
 
@@ -95,48 +96,67 @@ def _draws(population: Population, num_images: int, num_reference: int, seed: in
 
 @final
 class _Moments:
-    """Draws (n, d) float32, centred, and moments of them and of two halves."""
+    """Draws (n, d), centred, in single precision, and moments of them and of two halves in double precision."""
 
     def __init__(self, drawn: F32) -> None:
-        self.halves = (FeatureStats.from_features(drawn[0::2]), FeatureStats.from_features(drawn[1::2]))
+        self.halves = (_stats(drawn[0::2]), _stats(drawn[1::2]))
         self.whole = self.halves[0].merged(self.halves[1])
         self.centred = torch.from_numpy(drawn - self.whole.mu.astype(np.float32))
         self.squares = self.centred.square().sum(1)
 
+    @cached_property
+    def roots(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """`root_and_whitening` of the whole and of either half."""
+        return tuple(root_and_whitening(torch.from_numpy(of.sigma)) for of in (self.whole, *self.halves))
+
+
+def _stats(drawn: F32) -> FeatureStats:
+    """As `FeatureStats.from_features`, of draws that are finite and have a mean near 0: without its checks."""
+    x = torch.from_numpy(drawn).double()
+    mean = x.mean(0)
+    sigma = (x.T @ x - len(x) * torch.outer(mean, mean)) / (len(x) - 1)
+    return FeatureStats(mean.numpy(), sigma.numpy(), len(x))
+
 
 @final
-class _Frame:
-    """A reference and its decompositions."""
+class _View:
+    """Draws against a reference, decomposed together once for every kind of generator.
 
-    def __init__(self, reference: F32) -> None:
-        self._of = _Moments(reference)
-        self._root, self._whitening = root_and_whitening(torch.from_numpy(self._of.whole.sigma))
+    A kind scales the draws by one factor s in all directions, so that their covariance is s² that of the draws, and
+    the optimal-transport map to the reference, T, is a 1/s-th. With R Rᵀ = Σ_r, W its inverse, and eigenvectors V of
+    M = (Rᵀ Σ R)^½: T = R V M⁻¹ Vᵀ Rᵀ, and W V M Vᵀ Wᵀ back.
+    """
 
-    def estimates(self, of: _Moments, kind: Kind, spread: Tensor) -> tuple[Estimate, Estimate]:
-        """FD* and FD of what `kind` makes of the draws, with the samples' influences (see `fd_star.influences`)."""
-        reference, made = self._of.whole, _made(of.whole, kind, spread)
-        squares, vectors = torch.linalg.eigh(self._root.T @ torch.from_numpy(made.sigma) @ self._root)
+    def __init__(self, drawn: _Moments, real: _Moments) -> None:
+        self._drawn, self._real = drawn, real
+        root, whitening = real.roots[0]
+        squares, vectors = torch.linalg.eigh(root.T @ torch.from_numpy(drawn.whole.sigma) @ root)
         values = squares.clamp(min=0).sqrt()
-        step = torch.from_numpy(made.mu - reference.mu)
-        traces = float(np.trace(made.sigma) + np.trace(reference.sigma))
-        plain = float(step.square().sum() - 2.0 * values.sum()) + traces
-        halves = [
-            frechet_distance(_made(half, kind, spread), other)
-            for half, other in zip(of.halves, self._of.halves, strict=True)
-        ]
         # in single precision: a standard error is not known to a millionth either
-        there = (self._root @ vectors / values.sqrt()).float()
-        back = (self._whitening @ vectors * values.sqrt()).float()
-        x, y = of.centred, self._of.centred
-        scale = kind.scale
-        on_generated = (x @ step.float()) * (2.0 * scale) + (of.squares - (x @ there).square().sum(1)) * scale**2
-        on_reference = (y @ step.float()) * -2.0 + self._of.squares - (y @ back).square().sum(1)
+        there, back = (root @ vectors / values.sqrt()).float(), (whitening @ vectors * values.sqrt()).float()
+        self._carried = (drawn.centred @ there).square_().sum(1), (real.centred @ back).square_().sum(1)
+        self._root_trace = values.sum().item()
+        self._root_traces_of_halves = tuple(
+            torch.linalg.eigvalsh(of_half.T @ torch.from_numpy(half.sigma) @ of_half).clamp(min=0).sqrt().sum().item()
+            for half, (of_half, _) in zip(drawn.halves, real.roots[1:], strict=True)
+        )
+
+    def estimates(self, kind: Kind, spread: F64) -> tuple[Estimate, Estimate]:
+        """FD* and FD of what `kind` makes of the draws, with the samples' influences (see `fd_star.influences`)."""
+        drawn, real, scale = self._drawn, self._real, kind.scale
+
+        def distance(of: FeatureStats, to: FeatureStats, root_trace: float) -> float:
+            step = scale * of.mu + kind.shift * spread - to.mu
+            return float(step @ step + scale**2 * np.trace(of.sigma) + np.trace(to.sigma) - 2 * scale * root_trace)
+
+        plain = distance(drawn.whole, real.whole, self._root_trace)
+        halves = list(map(distance, drawn.halves, real.halves, self._root_traces_of_halves))
+        step = torch.from_numpy(scale * drawn.whole.mu + kind.shift * spread - real.whole.mu).float()
+        made, back = self._carried
+        on_generated = (drawn.centred @ step) * (2 * scale) + drawn.squares * scale**2 - made * scale
+        on_reference = (real.centred @ step) * -2 + real.squares - back * scale
         influences = on_generated.double().numpy(), on_reference.double().numpy()
         return Estimate(2.0 * plain - (halves[0] + halves[1]) / 2.0, *influences), Estimate(plain, *influences)
-
-
-def _made(of: FeatureStats, kind: Kind, spread: Tensor) -> FeatureStats:
-    return FeatureStats(kind.scale * of.mu + kind.shift * spread.numpy(), kind.scale**2 * of.sigma, of.num_images)
 
 
 def _contest(ours: tuple[Estimate, Estimate], theirs: tuple[Estimate, Estimate]) -> Contest:
