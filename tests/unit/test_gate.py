@@ -91,6 +91,8 @@ def test_every_check_that_applies_says_its_figure_what_was_asked_and_why() -> No
             assert check.sentence.endswith(".")
             if check.name != "finite" and check.verdict != "not_applied":
                 assert None not in (check.figure, check.standard_error, check.bound, check.threshold), check.name
+    unusable = decide(_against_champion(math.nan), POLICY, 1).checks[0]
+    assert (unusable.verdict, unusable.bound, unusable.threshold) == ("failed", None, 0.0)
 
 
 def test_the_first_sentence_names_what_decided() -> None:

@@ -5,7 +5,7 @@ distances are known, and decided by `gate.decide` under the workspace's policy, 
 `test`, which only the gate reads, lends its size and nothing else.
 
 A guard can only veto: whatever the guards do, the whole decision promotes at most as often as the Fréchet test alone.
-So that test is repeated often, and bounds the false promotions; decisions with every guard measured, thousands of times
+So that test is repeated often, and bounds the false promotions; decisions with every guard measured, a hundred times
 dearer, are repeated a few times beside it, to see the guards at work.
 """
 
