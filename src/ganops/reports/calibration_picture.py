@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, final
@@ -24,7 +25,7 @@ def write_calibration_picture(path: Path, found: Mapping[str, Any]) -> None:
     """Draw the JSON of `ganops gate calibrate` to the PNG file `path`, atomically."""
     nulls, power = rules_by_null(found), found["power"]
     rules = tuple(nulls[0][1])
-    height = 190 + len(nulls) * (len(rules) * _LINE + 12) + 60 + len(power) * _LINE + _MARGIN
+    height = 150 + len(nulls) * (len(rules) * _LINE + 12) + 44 + len(power) * _LINE + _MARGIN
     page = _Page(height)
     page.text(_MARGIN, 34, "How often the gate is wrong, and what it finds", size=20)
     page.text(_MARGIN, 62, setting(found), size=12, colour=_FAINT)
@@ -84,8 +85,11 @@ class _Page:
         colour: str = _INK,
         anchor: Literal["lm", "rm", "mm"] = "lm",
     ) -> None:
-        """`said` with its middle at `y`."""
+        """`said` with its middle at `y`, without accents, which the built-in font has not, and cut at the margin."""
+        said = unicodedata.normalize("NFKD", said).encode("ascii", "ignore").decode()
         font = ImageFont.load_default(size * SHARPNESS)
+        while anchor == "lm" and font.getlength(said) > (WIDTH - _MARGIN - x) * SHARPNESS and len(said) > 3:
+            said = f"{said[:-4]}..."
         self._draw.text((x * SHARPNESS, y * SHARPNESS), said, fill=colour, font=font, anchor=anchor)
 
     def bar(self, left: float, right: float, y: float, thickness: float, colour: str) -> None:
