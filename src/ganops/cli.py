@@ -24,6 +24,8 @@ data = typer.Typer(help="The images that a workspace trains on.", no_args_is_hel
 app.add_typer(data, name="data")
 bench = typer.Typer(help="Speed and memory on this machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+gate = typer.Typer(help="The test that decides on promotions.", no_args_is_help=True)
+app.add_typer(gate, name="gate")
 
 _STOPPED = 130
 """What a shell calls a program that Ctrl-C has ended."""
@@ -240,6 +242,31 @@ def promote(
     from ganops import commands
 
     commands.promote(context.obj, version, dry_run, json)
+
+
+@gate.command("calibrate")
+def gate_calibrate(
+    context: typer.Context,
+    repeats: Annotated[int, typer.Option(min=10, max=1_000_000, help="Simulated decisions on each null.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same seed, the same figures.")] = 0,
+    num_images: Annotated[
+        int | None,
+        typer.Option(min=32, max=1_000_000, help="Of either generator, else gate.num_images of params.yaml."),
+    ] = None,
+    distance: Annotated[
+        float | None, typer.Option(min=0, help="The champion's true Fréchet distance, else the best candidate's.")
+    ] = None,
+    whole: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Decisions with every guard measured, which are slow.")
+    ] = 20,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Draw the result to this PNG file.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """How often the gate would be wrong on this workspace's data, by simulation, and what it can find."""
+    from ganops import commands
+
+    commands.gate_calibrate(context.obj, repeats, seed, num_images, distance, whole, workers, plot, json)
 
 
 @app.command()

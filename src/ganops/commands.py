@@ -424,6 +424,36 @@ def promote(start: Path, version: int | None, dry_run: bool, json: bool) -> None
         print_rows(results_console(), rows, "Checks", "")
 
 
+def gate_calibrate(
+    start: Path,
+    repeats: int,
+    seed: int,
+    num_images: int | None,
+    distance: float | None,
+    whole: int,
+    workers: int,
+    plot: Path | None,
+    json: bool,
+) -> None:
+    from ganops.reports.calibration import print_calibration
+    from ganops.reports.calibration_picture import write_calibration_picture
+    from ganops.stages.calibrate import CalibrationPlan, calibrate
+
+    if plot is not None:
+        _require_place(plot, "--plot")
+    plan = CalibrationPlan(repeats, seed, num_images, distance, whole, workers)
+    workspace = load(find(start))
+    with _bar("calibrate the gate") as progress:
+        found = calibrate(workspace, plan, progress).to_json()
+    if plot is not None:
+        with _writing(plot, "--plot"):
+            write_calibration_picture(plot, found)
+    if json:
+        _print_json({**found, "plot": str(plot.resolve()) if plot is not None else None})
+    else:
+        print_calibration(results_console(), found)
+
+
 def _challenger(app: App) -> int:
     found = [version.version for version in app.registry.versions() if "challenger" in version.aliases]
     if not found:

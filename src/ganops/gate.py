@@ -144,10 +144,19 @@ def _improved(comparison: Comparison, policy: GateConfig, level: float) -> Check
     name, threshold = "fd_improvement", policy.min_improvement
     contrast = comparison.metrics.get("fd_star")
     if contrast is None or contrast.champion is None or contrast.improvement is None:
-        return _check(name, False, "The Fréchet distances of challenger and champion were not both measured.")
+        return _check(
+            name,
+            False,
+            "The Fréchet distances of challenger and champion were not both measured.",
+            None,
+            None,
+            threshold,
+        )
     gain = contrast.improvement
     if not _usable(gain):
-        return _check(name, False, "The improvement of the Fréchet distance is not a usable number.", gain)
+        return _check(
+            name, False, "The improvement of the Fréchet distance is not a usable number.", gain, None, threshold
+        )
     bound = gain.value - _quantile(level) * gain.standard_error
     passed = bound > threshold
     sentence = (
@@ -161,10 +170,10 @@ def _absolute(comparison: Comparison, policy: GateConfig, level: float) -> Check
     name, threshold = "fd_bound", policy.first.max_fd
     contrast = comparison.metrics.get("fd_star")
     if contrast is None:
-        return _check(name, False, "The challenger's Fréchet distance was not measured.")
+        return _check(name, False, "The challenger's Fréchet distance was not measured.", None, None, threshold)
     fd = contrast.challenger
     if not _usable(fd):
-        return _check(name, False, "The challenger's Fréchet distance is not a usable number.", fd)
+        return _check(name, False, "The challenger's Fréchet distance is not a usable number.", fd, None, threshold)
     bound = fd.value + _quantile(level) * fd.standard_error
     passed = bound <= threshold
     sentence = (
@@ -196,7 +205,7 @@ def _not_inferior(name: str, noun: str, comparison: Comparison, margin: float, z
         return _check(name, False, f"{noun.capitalize()} was not measured: gate.guards.{name} can be turned off.")
     gain = contrast.improvement
     if not gain.finite or gain.standard_error < 0:
-        return _check(name, False, f"The difference of {noun} is not a usable number.", gain)
+        return _check(name, False, f"The difference of {noun} is not a usable number.", gain, None, -margin)
     bound = gain.value - z * gain.standard_error
     passed = bound > -margin
     sentence = (
@@ -216,7 +225,9 @@ def _honest(comparison: Comparison, guard: GuardConfig) -> Check:
         return _check(name, False, f"Memorisation was not measured: gate.guards.{name} can be turned off.")
     excess = contrast.challenger
     if not excess.finite or excess.standard_error < 0:
-        return _check(name, False, "The memorisation figure is not a usable number: too few images.", excess)
+        return _check(
+            name, False, "The memorisation figure is not a usable number: too few images.", excess, None, guard.margin
+        )
     vague = excess.standard_error > guard.margin
     passed = excess.value <= guard.margin and not vague
     sentence = (
@@ -238,7 +249,7 @@ def _copies_nothing(comparison: Comparison, guard: GuardConfig, z: float) -> Che
         return _check(name, False, "Copies were not looked for: gate.guards.memorisation can be turned off.")
     excess = contrast.challenger
     if not excess.finite or excess.standard_error < 0:
-        return _check(name, False, "The share of copies is not a usable number: too few images.", excess)
+        return _check(name, False, "The share of copies is not a usable number: too few images.", excess, None, 0.0)
     bound, heard = excess.value - z * excess.standard_error, z * excess.standard_error
     vague = heard > guard.margin
     passed = bound <= 0 and not vague

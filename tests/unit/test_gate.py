@@ -4,14 +4,18 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ganops.config import FirstPromotionConfig, GateConfig, GuardConfig, GuardsConfig
-from ganops.evaluation.compare import Comparison, Contrast
+from ganops.errors import IncomparableReports
+from ganops.evaluation.compare import Comparison, Contrast, compare
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.protocol import Protocol
+from ganops.evaluation.reference import ReferenceSample
+from ganops.evaluation.sample import Sample
 from ganops.gate import Check, PromotionDecision, decide, level_of
 
 POLICY = GateConfig()
@@ -79,6 +83,40 @@ def test_table(case: str, comparison: Comparison, promoted: bool, failing: set[s
     assert decision.evidence == comparison.sha256
     first_word = {True: "Promoted", False: "Kept" if comparison.champion else "Not"}[promoted]
     assert decision.sentence.startswith(first_word)
+
+
+def test_every_check_that_applies_says_its_figure_what_was_asked_and_why() -> None:
+    for comparison in (_against_champion(3.0), _first(20.0)):
+        for check in decide(comparison, POLICY, 1).checks:
+            assert check.sentence.endswith(".")
+            if check.name != "finite" and check.verdict != "not_applied":
+                assert None not in (check.figure, check.standard_error, check.bound, check.threshold), check.name
+    unusable = decide(_against_champion(math.nan), POLICY, 1).checks[0]
+    assert (unusable.verdict, unusable.bound, unusable.threshold) == ("failed", None, 0.0)
+
+
+def test_the_first_sentence_names_what_decided() -> None:
+    promoted = decide(_against_champion(3.0), POLICY, 1).sentence
+    assert "better by 3.00 ± 0.50" in promoted and promoted.endswith("No guard objects.")
+    vetoed = decide(_against_champion(3.0, recall=0.3), POLICY, 1).sentence
+    assert vetoed.startswith("Kept champion.") and "Recall 0.8 against 0.8: at worst worse by 0.32" in vetoed
+    assert "does not exceed the 0 that is asked" in decide(_against_champion(0.0), POLICY, 1).sentence
+
+
+def test_what_cannot_be_compared_never_reaches_a_decision() -> None:
+    random = np.random.default_rng(0)
+    features, classes, ids = (
+        random.normal(size=(300, 2)).astype(np.float32),
+        np.zeros(300, np.int64),
+        np.zeros((300, 32)),
+    )
+    reference = ReferenceSample(
+        "test", features, classes, ids.astype(np.uint8), features[:0], 0, "r", "classifier", "e", "p", 1
+    )
+    ours = Sample("a", features, classes, replace(PROTOCOL, num_images=300), np.empty(0, np.uint64))
+    theirs = replace(ours, snapshot_sha256="b", protocol=replace(ours.protocol, extractor_sha256="another"))
+    with pytest.raises(IncomparableReports, match="extractor_sha256 differs: another for the champion, e for the ref"):
+        compare(ours, theirs, reference)
 
 
 def test_a_guard_is_not_passed_by_being_vague() -> None:
@@ -188,3 +226,51 @@ def test_never_promotes_on_what_is_not_finite(metric: str, side: str, part: str,
     decision = decide(replace(comparison, metrics={**comparison.metrics, metric: broken}), POLICY, 1)
     assert not decision.promote
     assert metric in decision.sentence
+
+
+ANYTHING = st.floats(allow_nan=True, allow_infinity=True)
+MEASURED = st.builds(Measurement, ANYTHING, ANYTHING)
+CONTRASTS = st.builds(Contrast, MEASURED, st.none() | MEASURED, st.none() | MEASURED)
+NAMES = st.sampled_from([*_against_champion(0.0).metrics, "precision", "density"])
+
+
+@given(metrics=st.dictionaries(NAMES, CONTRASTS), champion=st.none() | st.just("b" * 64), attempt=st.integers(1, 10**6))
+def test_total_whatever_was_measured(metrics: dict[str, Contrast], champion: str | None, attempt: int) -> None:
+    comparison = Comparison("a" * 64, champion, PROTOCOL, metrics)
+    decision = decide(comparison, POLICY, attempt)
+    assert decision.sentence
+    assert PromotionDecision.from_json(decision.to_json()).to_json() == decision.to_json()
+    if decision.promote:
+        figures = [item for contrast in metrics.values() for item in vars(contrast).values() if item is not None]
+        assert all(item.finite for item in figures)
+        assert metrics["fd_star"].challenger.finite
+
+
+@given(
+    ours=st.builds(Measurement, FINITE, ERROR),
+    theirs=st.builds(Measurement, FINITE, ERROR),
+    error=ERROR,
+    least=st.floats(0, 100),
+    attempts=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+)
+def test_a_beats_b_and_b_beats_a_never_both(
+    ours: Measurement, theirs: Measurement, error: float, least: float, attempts: tuple[int, int]
+) -> None:
+    policy, gain = GateConfig(min_improvement=least), theirs.value - ours.value
+    base = _against_champion(0.0)
+    there = Contrast(ours, theirs, Measurement(gain, error))
+    back = Contrast(theirs, ours, Measurement(-gain, error))
+    decisions = [
+        decide(replace(base, metrics={**base.metrics, "fd_star": contrast}), policy, attempt).promote
+        for contrast, attempt in zip((there, back), attempts, strict=True)
+    ]
+    assert not all(decisions)
+
+
+@given(gain=FINITE, error=ERROR, loss=st.floats(0, 1), more=st.floats(0, 1))
+def test_a_larger_loss_never_passes_a_guard_that_a_smaller_one_does_not(
+    gain: float, error: float, loss: float, more: float
+) -> None:
+    for name in WORSE_BY:
+        if not decide(_against_champion(gain, error, **{name: loss}), POLICY, 1).promote:
+            assert not decide(_against_champion(gain, error, **{name: loss + more}), POLICY, 1).promote

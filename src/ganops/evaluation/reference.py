@@ -109,6 +109,21 @@ def test_reference(directory: Path) -> ReferenceSample:
 test_reference.__test__ = False  # type: ignore[attr-defined]  # pytest would take its name for a test
 
 
+def held_out_count(directory: Path, split: HeldOut) -> int:
+    """How many images a held-out split has: all that may be known of `test` outside of the gate.
+
+    Raises:
+        UserError: as `select_reference`.
+    """
+    path = directory / REFERENCE
+    try:
+        return int(read_json(path)["splits"][split]["count"])
+    except FileNotFoundError as error:
+        raise UserError(f"There is no reference ({error.filename} is missing): run `ganops reference`.") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): run `ganops reference` again.") from None
+
+
 def _load(directory: Path, split: HeldOut) -> ReferenceSample:
     path = directory / REFERENCE
     try:

@@ -107,10 +107,6 @@ def stored_decision(journal: Journal, pair: str) -> tuple[Comparison, PromotionD
         raise journal.damaged(journal.path_of("decisions", pair), repr(error)) from None
 
 
-def _is_older(comparison: object) -> bool:
-    return isinstance(comparison, dict) and comparison.get("format") in range(1, FORMAT) and "protocol" in comparison
-
-
 def _evidence(
     workspace: Workspace,
     registrar: Registrar,
@@ -154,6 +150,10 @@ def _stored_comparison(journal: Journal, pair: str) -> Comparison | None:
         return Comparison.from_json(measured)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise journal.damaged(journal.path_of("comparisons", pair), repr(error)) from None
+
+
+def _is_older(comparison: object) -> bool:
+    return isinstance(comparison, dict) and comparison.get("format") in range(1, FORMAT) and "protocol" in comparison
 
 
 def _as_evidence(comparison: Comparison, decision: PromotionDecision) -> dict[str, Any]:
