@@ -63,6 +63,14 @@ class MlflowRegistry:
             path = self._client.download_artifacts(version.run, "model/artifacts/snapshot", str(folder))
         return Path(path)
 
+    def download_model(self, version: ModelVersion, folder: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        with self._talking(f"downloading version {version.version}"):
+            # from where it is served, which somebody may have pointed elsewhere than to the run
+            source = self._client.get_model_version_download_uri(self.name, str(version.version))
+            return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.store.uri))
+
     def point(self, alias: Alias, version: int | None) -> None:
         with self._talking(f"setting the alias {alias}"):
             known = self._client.get_registered_model(self.name).aliases.get(alias)
