@@ -7,6 +7,8 @@ import importlib.util
 import os
 import re
 import shutil
+import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,22 +26,30 @@ from ganops.adapters.gx_validator import GxValidator
 from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.adapters.mlflow_store import MlflowStore, open_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
+from ganops.adapters.postgres_lock import postgres_lock
 from ganops.adapters.prefect_server import next_run, serve, start_server
 from ganops.adapters.servers import require_servers
+from ganops.adapters.surroundings import surroundings
 from ganops.adapters.training_record import ParentRun, TrainingRecord
 from ganops.config import MAX_SEED
 from ganops.errors import FlowError, GanOpsError, UserError
 from ganops.layout import Layout
-from ganops.locks import locked
+from ganops.locks import waited
 from ganops.ports import DataValidator, ModelVersion, PromotionLock
 from ganops.provenance import code
-from ganops.provenance.journal import Journal
+from ganops.provenance.journal import Entry, Journal
+from ganops.reports.findings import Finding
 from ganops.reports.summary import RunSummary
 from ganops.stages.agreement import require_agreement
+from ganops.stages.approval import approve, reject
+from ganops.stages.doctor import examine
 from ganops.stages.evaluate import require_report
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
+from ganops.stages.registrar import Registrar
 from ganops.stages.report import report
+from ganops.stages.rollback import rollback
+from ganops.stages.session import opened
 from ganops.workspace import Workspace, exclusive
 
 __all__ = ["App", "ParentRun", "Promotion", "Registration", "RunSummary", "When"]
@@ -108,8 +118,15 @@ class App:
         return Journal(self.layout.journal, actor(os.environ))
 
     @cached_property
-    def lock(self) -> PromotionLock:
-        return promotion_lock(self.workspace)
+    def registrar(self) -> Registrar:
+        return Registrar(
+            registry=self.registry,
+            journal=self.journal,
+            lock=promotion_lock(self.workspace, os.environ, self.journal.actor, self.say),
+            workspace=workspaces.workspace_id(self.layout),
+            mark=self._mark,
+            say=self.say,
+        )
 
     @cached_property
     def record(self) -> TrainingRecord:
@@ -118,7 +135,8 @@ class App:
     def versions(self) -> Sequence[ModelVersion]:
         """The model's versions, newest first; `DamagedFile` where registry and journal disagree."""
         versions = self.registry.versions()
-        require_agreement(self.journal, versions, self.registry.name, self.store.where)
+        workspace = workspaces.workspace_id(self.layout)
+        require_agreement(self.journal, versions, self.registry.name, self.store.where, workspace)
         return versions
 
     def parent_run(self, name: str, flow_run: str) -> ParentRun:
@@ -163,18 +181,65 @@ class App:
     def register(self) -> Registration:
         """The best candidate becomes the challenger, unless that very snapshot is a version already."""
         self.observe("register", 0, 0, "")
-        registration = register(self.workspace, self.registry, self.journal, self.lock, self.record.known_run)
+        registration = register(self.workspace, self.registrar, self.record.known_run)
         self.observe("register", 1, 1, "done")
         return registration
 
     def promote(self, registration: Registration) -> Promotion:
         """The gate's decision on challenger and champion, carried out."""
+        return self.decide(registration.version.version)
+
+    def decide(self, number: int, dry_run: bool = False) -> Promotion:
+        """The gate's decision on version `number` and the champion, carried out unless it is a dry run."""
         self.observe("promote", 0, 0, "")
-        progress = partial(self.observe, "promote")
-        number = registration.version.version
-        promotion = promote(self.workspace, self.registry, self.journal, self.lock, number, progress)
+        promotion = promote(self.workspace, self.registrar, number, partial(self.observe, "promote"), dry_run)
         self.observe("promote", 1, 1, "done")
         return promotion
+
+    def approve(self, number: int, by: str, reason: str) -> Entry:
+        """Promote a version that waits for a person."""
+        return approve(self.registrar, number, by, reason)
+
+    def reject(self, number: int, by: str, reason: str) -> Entry:
+        """Refuse a version that waits for a person."""
+        return reject(self.registrar, number, by, reason)
+
+    def rollback(self, to: int | None, reason: str) -> Entry:
+        """Make an earlier champion the champion again."""
+        return rollback(self.registrar, to, reason)
+
+    def doctor(self, repair: bool, adopt: bool) -> list[Finding]:
+        """What is wrong between registry and journal, and what is open around them."""
+        found = examine(self.registrar, repair, adopt)
+        return [*found, *surroundings(self.layout, os.environ, self.workspace.config.promotion.lock)]
+
+    def recover(self) -> str | None:
+        """Make whole what a killed promotion left; returns what was done, None where there was nothing.
+
+        Without anything to do it takes no lock, so that nobody waits for a promotion that is going on.
+        """
+        intent = self.journal.open_intent(self.registry.name, self.registrar.workspace)
+        change = self.registrar.recorded()
+        if intent is None and (change is None or change.done):
+            return None
+        with opened(self.registrar) as session:
+            return session.recovered.sentence if session.recovered else None
+
+    def keep(self, message: str) -> None:
+        """Commit the workspace's own files, where that is wanted; what cannot be committed now, the next run does."""
+        if not self.workspace.config.git.commit:
+            return
+        try:
+            self.pipeline.commit(message)
+        except GanOpsError as error:
+            self.say(f"It is done, and will be committed by the next run, since git refused: {error}")
+
+    def say(self, text: str) -> None:
+        """Tell a person who waits, beside the bars or on standard error."""
+        if self.observe is _nobody:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self.observe("promotion", 0, 0, text)
 
     def report(
         self, changed: bool, registration: Registration, promotion: Promotion, failures: Mapping[str, str]
@@ -195,6 +260,15 @@ class App:
             )
         self.observe("report", 1, 1, "done")
         return summary
+
+    def _mark(self, entry: Entry, count: int) -> None:
+        """An annotated git tag on the commit of now, where the workspace keeps its history in git."""
+        if self.workspace.config.git.commit:
+            name = f"ganops/{self.registry.name}/v{entry.version}-{entry.event}-{count}"
+            try:
+                self.pipeline.mark(name, f"{entry.event}: version {entry.version}\n\njournal {count}:{entry.digest}")
+            except GanOpsError as error:
+                self.say(f"The git tag {name} was not made: {error}")
 
     def _listener(self, step: str, log: Log) -> Log:
         """Progress lines of a stage go to the observer, all others to the log."""
@@ -218,9 +292,22 @@ def actor(environment: Mapping[str, str]) -> str:
         return f"user {os.getuid()}"
 
 
-def promotion_lock(workspace: Workspace) -> PromotionLock:
-    """What holds off other promotions: a file of the workspace, or PostgreSQL where several machines promote."""
-    return partial(locked, workspace.layout.state / "promotion.lock")
+def promotion_lock(
+    workspace: Workspace, environment: Mapping[str, str], who: str, say: Callable[[str], None]
+) -> PromotionLock:
+    """What holds off other promotions: a file of the workspace, or PostgreSQL where several machines promote.
+
+    Raises:
+        UserError: params.yaml names an environment variable that is not set, or holds no DSN.
+    """
+    wanted = workspace.config.promotion
+    holder = f"process {os.getpid()} of {who} on {socket.gethostname()}"
+    if wanted.lock == "file":
+        return partial(waited, workspace.layout.state / "promotion.lock", holder, wanted.timeout_seconds, say)
+    dsn = wanted.lock
+    if (name := dsn.removeprefix("env:")) != dsn and not (dsn := environment.get(name, "").strip()):
+        raise UserError(f"promotion.lock is env:{name}, and the environment variable {name} is not set.")
+    return partial(postgres_lock, dsn, workspace.config.model.name, holder, wanted.timeout_seconds, say)
 
 
 def open_app(start: Path, observe: Observer | None = None) -> App:
@@ -252,6 +339,7 @@ def running(start: Path, when: When, seed: int | None) -> Iterator[App]:
     with exclusive(layout, "ganops run"):
         app = _opened(workspaces.load(layout))
         app.pipeline.data_version()
+        app.recover()
         app.versions()
         app = replace(app, workspace=reseeded(app.workspace, when, seed))  # last: a run that is refused changes nothing
         if app.workspace.config.git.commit:  # so that the commit named in the lineage holds this run's settings

@@ -206,6 +206,78 @@ def schedule(
     commands.schedule(context.obj, cron, when)
 
 
+VersionArgument = Annotated[int, typer.Argument(min=1, help="A version of the model.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; the journal keeps it.")]
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    version: Annotated[int | None, typer.Argument(min=1, help="A version; else the challenger.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and change nothing.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Ask the gate about a version, and make it the champion if it is better."""
+    from ganops import commands
+
+    commands.promote(context.obj, version, dry_run, json)
+
+
+@app.command()
+def approve(
+    context: typer.Context, version: VersionArgument, by: ByOption, reason: ReasonOption, json: JsonFlag = False
+) -> None:
+    """Promote a version that waits for a person."""
+    from ganops import commands
+
+    commands.approve(context.obj, version, by, reason, json)
+
+
+@app.command()
+def reject(
+    context: typer.Context, version: VersionArgument, by: ByOption, reason: ReasonOption, json: JsonFlag = False
+) -> None:
+    """Refuse a version that waits for a person."""
+    from ganops import commands
+
+    commands.reject(context.obj, version, by, reason, json)
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    reason: ReasonOption,
+    to: Annotated[int | None, typer.Option(min=1, help="A former champion; else the one before this.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Make an earlier champion the champion again."""
+    from ganops import commands
+
+    commands.rollback(context.obj, to, reason, json)
+
+
+@app.command()
+def recover(context: typer.Context, json: JsonFlag = False) -> None:
+    """Finish, or take back, a change of champion that was interrupted; every command that changes one does so first."""
+    from ganops import commands
+
+    commands.recover(context.obj, json)
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    repair: Annotated[bool, typer.Option("--repair", help="Put the registry back to what the journal says.")] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Make this workspace the model's owner.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Whether registry and journal agree, and what is open that should not be."""
+    from ganops import commands
+
+    commands.doctor(context.obj, repair, adopt, json)
+
+
 @app.command()
 def status(context: typer.Context, json: JsonFlag = False) -> None:
     """The model's versions, their stages and scores, and what is stale."""
@@ -216,7 +288,7 @@ def status(context: typer.Context, json: JsonFlag = False) -> None:
 
 @app.command()
 def history(context: typer.Context, json: JsonFlag = False) -> None:
-    """What was registered, promoted and kept, when and why."""
+    """What was registered, decided and undone: when, by whom and why."""
     from ganops import commands
 
     commands.history(context.obj, json)

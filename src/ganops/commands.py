@@ -14,11 +14,12 @@ from typing import Any
 
 from ganops import bootstrap
 from ganops.bootstrap import App, When
-from ganops.errors import UnknownName, UserError, WorkspaceError
+from ganops.errors import Unhealthy, UnknownName, UserError, WorkspaceError
 from ganops.layout import Layout
 from ganops.ports import ModelVersion
 from ganops.process import die_with_parent
 from ganops.progress import Progress
+from ganops.provenance.journal import Entry
 from ganops.reports.summary import RunSummary
 from ganops.reports.terminal import Steps, errors_console, print_rows, print_summary, results_console
 from ganops.workspace import Workspace, edit_params, exclusive, find, load, require_writable, shared
@@ -336,6 +337,140 @@ def schedule(start: Path, cron: str, when: When) -> None:
     bootstrap.serve_flow(layout, cron, when)
 
 
+# ---------------------------------------------------------------- what becomes of versions
+
+
+def promote(start: Path, version: int | None, dry_run: bool, json: bool) -> None:
+    app = _ready(start)
+    with _observed(app) as watched:
+        number = version if version is not None else _challenger(app)
+        promotion = watched.decide(number, dry_run)
+    if not dry_run and promotion.outcome != "unchanged":
+        app.keep(f"Promote: {promotion.outcome.replace('-', ' ')}, version {number}")
+    decision, champion = promotion.decision, promotion.champion
+    checks = [check.to_json() for check in decision.checks] if decision else []
+    if json:
+        facts = {"dry_run": dry_run, "version": number, "champion": champion.version if champion else None}
+        attempt = decision.attempt if decision else None
+        _print_json(
+            {"decision": promotion.outcome, **facts, "attempt": attempt, "reason": promotion.sentence, "checks": checks}
+        )
+        return
+    _say(("Dry run, nothing was changed. " if dry_run else "") + promotion.sentence)
+    rows = [{name: check[name] for name in ("name", "verdict", "figure", "threshold", "sentence")} for check in checks]
+    if rows:
+        print_rows(results_console(), rows, "Checks", "")
+
+
+def _challenger(app: App) -> int:
+    found = [version.version for version in app.registry.versions() if "challenger" in version.aliases]
+    if not found:
+        raise UserError(
+            f"The model {app.registry.name} has no challenger: the last one was promoted or rejected, or there was "
+            "none yet. Name a version (`ganops status` shows them), or make one with `ganops run --when always`."
+        )
+    return found[0]
+
+
+def approve(start: Path, version: int, by: str, reason: str, json: bool) -> None:
+    app = _ready(start)
+    with _observed(app) as watched:
+        entry = watched.approve(version, _given("--by", by), _given("--reason", reason))
+    app.keep(f"Approve version {version}")
+    _print_entry(entry, json, f"Promoted. Version {version} is the champion, approved by {by}.")
+
+
+def reject(start: Path, version: int, by: str, reason: str, json: bool) -> None:
+    app = _ready(start)
+    with _observed(app) as watched:
+        entry = watched.reject(version, _given("--by", by), _given("--reason", reason))
+    app.keep(f"Reject version {version}")
+    _print_entry(entry, json, f"Rejected version {version}. The champion stays.")
+
+
+def rollback(start: Path, to: int | None, reason: str, json: bool) -> None:
+    app = _ready(start)
+    with _observed(app) as watched:
+        entry = watched.rollback(to, _given("--reason", reason))
+    app.keep(f"Roll back to version {entry.version}")
+    came = f" Version {entry.from_version} is archived." if entry.from_version is not None else ""
+    _print_entry(entry, json, f"Rolled back. Version {entry.version} is the champion again.{came}")
+
+
+def recover(start: Path, json: bool) -> None:
+    app = _ready(start)
+    with _observed(app) as watched:
+        done = watched.recover()
+    if done is not None:
+        app.keep("Recover")
+    if json:
+        _print_json({"recovered": done})
+    else:
+        _say(done or "Nothing to recover: no change of champion was interrupted.")
+
+
+def doctor(start: Path, repair: bool, adopt: bool, json: bool) -> None:
+    app = _ready(start, git=repair or adopt)
+    with _observed(app) as watched:
+        findings = watched.doctor(repair, adopt)
+    if any(finding.repaired for finding in findings):
+        app.keep("Repair the registry")
+    healthy = not any(finding.open for finding in findings)
+    if json:
+        _print_json({"healthy": healthy, "findings": [finding.to_json() for finding in findings]})
+    else:
+        rows = [finding.row() for finding in findings]
+        print_rows(
+            results_console(), rows, "Doctor", "Registry and journal agree, and nothing is open that should not be."
+        )
+    if not healthy:
+        advice = " `ganops doctor --repair` puts right what is marked drift." if not repair else ""
+        raise Unhealthy(f"Registry and journal do not agree.{advice}")
+
+
+def _ready(start: Path, git: bool = True) -> App:
+    """The workspace; one whose history could not be kept is refused before anything is changed."""
+    app = bootstrap.open_app(start)
+    if git and app.workspace.config.git.commit:
+        app.pipeline.require_usable()
+    return app
+
+
+@contextmanager
+def _observed(app: App) -> Iterator[App]:
+    steps = Steps(errors_console())
+    with steps.showing():
+        yield dataclasses.replace(app, observe=steps.observe)
+
+
+def _given(option: str, text: str) -> str:
+    """What a person has said, on one line and not nothing: the journal keeps it for ever."""
+    said = " ".join(text.split())
+    if not 0 < len(said) <= 2000:
+        raise UserError(f"{option} needs {'a text' if not said else 'at most 2,000 characters'}: the journal keeps it.")
+    return said
+
+
+def _print_entry(entry: Entry, json: bool, sentence: str) -> None:
+    if json:
+        _print_json(_event(entry))
+    else:
+        _say(sentence)
+
+
+def _event(entry: Entry) -> dict[str, Any]:
+    return {
+        "time": entry.time,
+        "actor": entry.details.get("by") or entry.actor or None,
+        "event": entry.event,
+        "version": entry.version,
+        "from": entry.from_version,
+        "to": entry.to_version,
+        "reason": entry.reason,
+        "evidence": entry.evidence,
+    }
+
+
 # ---------------------------------------------------------------- what there is
 
 
@@ -361,7 +496,7 @@ def status(start: Path, json: bool) -> None:
 
 def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
     events = [entry.event for entry in app.journal.of(version.name) if entry.version == version.version]
-    decisions = [event for event in events if event != "registered"]
+    decisions = [event for event in events if event not in ("registered", "intended", "undone", "repaired")]
     fd = version.tags.get("ganops.fd")
     return {
         "version": version.version,
@@ -375,14 +510,12 @@ def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
 
 def history(start: Path, json: bool) -> None:
     entries = bootstrap.open_app(start).journal.entries()
-    events = [
-        {"time": entry.time, "event": entry.event, "version": entry.version, "reason": entry.reason}
-        for entry in entries
-    ]
+    events = [_event(entry) for entry in entries if entry.event != "intended"]
     if json:
         _print_json({"events": events})
         return
-    print_rows(results_console(), events, "History, oldest first", "Nothing has happened yet. `ganops run` begins.")
+    rows = [{name: value for name, value in event.items() if name != "evidence"} for event in events]
+    print_rows(results_console(), rows, "History, oldest first", "Nothing has happened yet. `ganops run` begins.")
 
 
 def sample(

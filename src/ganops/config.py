@@ -497,6 +497,35 @@ class GateConfig(Section):
     guards: GuardsConfig = GuardsConfig()
 
 
+class PromotionConfig(Section):
+    """How promotions keep out of each other's way."""
+
+    lock: str = "file"
+    """`file`: in this workspace; a PostgreSQL DSN, or env:NAME for one, where several workspaces promote one model."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    """How long to wait for another promotion, and its scoring, to end."""
+
+    @model_validator(mode="after")
+    def _is_a_lock(self) -> Self:
+        # of the whole section, so that the message does not repeat a value that holds a password
+        if _HAS_PASSWORD.search(self.lock):
+            raise ValueError(
+                "lock holds a password, which git would keep for ever: leave it out, and put it into PGPASSWORD or a "
+                "pgpass file; or write `lock: env:NAME`, and the whole DSN into the environment variable NAME"
+            )
+        if not (self.lock == "file" or _ENVIRONMENT.fullmatch(self.lock) or _DSN.match(self.lock)):
+            raise ValueError(
+                "lock must be `file`, a PostgreSQL DSN (postgresql://USER@HOST/DATABASE), or env:NAME for an "
+                "environment variable that holds one"
+            )
+        return self
+
+
+_ENVIRONMENT = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+_DSN = re.compile(r"postgres(ql)?://|[a-z_]+ *= *\S")
+_HAS_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\b(ssl)?password *=", re.IGNORECASE)
+
+
 class ModelConfig(Section):
     name: Name = "generator"
     """The registered model's name in MLflow."""
@@ -547,6 +576,7 @@ class Config(Section):
     ]
     evaluate: EvaluateConfig = EvaluateConfig()
     gate: GateConfig = GateConfig()
+    promotion: PromotionConfig = PromotionConfig()
     run: RunConfig = RunConfig()
     git: GitConfig = GitConfig()
 

@@ -13,6 +13,8 @@ GanOpsError                      exit code 1: it went wrong
 │   ├── ValidationFailed         a critical rule of the validation does not hold
 │   └── TooFewImages             a split would be too small to measure anything
 ├── ExtractorError               the pinned extractor is too weak to judge by
+├── LockTimeout                  another promotion did not end in time
+├── Unhealthy                    `ganops doctor` found what it did not put right
 ├── RunStopped                   somebody stopped it: what was finished is kept
 ├── TrainingFailed               the loss, a gradient or a weight is not finite
 ├── IncomparableReports (ValueError)  two scores that must not be compared
@@ -84,6 +86,14 @@ class TooFewImages(DataRefused):
 
 class ExtractorError(GanOpsError):
     """The pinned feature extractor is too weak to judge generators by."""
+
+
+class LockTimeout(GanOpsError):
+    """Another promotion held the lock for longer than this one may wait."""
+
+
+class Unhealthy(GanOpsError):
+    """Registry and journal do not agree."""
 
 
 class RunStopped(GanOpsError):

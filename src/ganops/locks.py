@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
-from ganops.errors import WorkspaceBusy, WorkspaceError
+from ganops.errors import LockTimeout, WorkspaceBusy, WorkspaceError
 
 
 @contextmanager
@@ -53,3 +57,58 @@ def held(path: Path, how: int, holder: str, busy: Callable[[str], str]) -> Itera
         os.ftruncate(handle, 0)
         os.pwrite(handle, holder.encode(), 0)
         yield
+
+
+@final
+@dataclass(frozen=True)
+class FileHold:
+    """A promotion lock that is a file of the workspace: the system keeps it for as long as this process lives."""
+
+    identity: str = "file"
+
+    def require(self) -> None:
+        """A lock on an open file is not lost."""
+
+
+@contextmanager
+def waited(path: Path, holder: str, seconds: float, say: Callable[[str], None]) -> Iterator[FileHold]:
+    """Hold the lock at `path`, waiting for whoever has it for so many seconds at most.
+
+    holder: who this is, for those that wait meanwhile. say: told once whom this waits for.
+
+    Raises:
+        LockTimeout: it was not free in time.
+        WorkspaceError: the file cannot be opened.
+    """
+    end, told = time.monotonic() + seconds, False
+    while True:
+        with ExitStack() as stack:
+            try:
+                handle = stack.enter_context(locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                there = path.read_bytes()[:200].decode(errors="replace").strip() or "another process"
+            else:
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, holder.encode(), 0)
+                yield FileHold()
+                return
+        if time.monotonic() >= end:
+            raise LockTimeout(timed_out(there, seconds))
+        if not told:
+            say(waiting_for(there))
+            told = True
+        time.sleep(random.uniform(0.02, 0.2))  # so that many do not ask in step
+
+
+def waiting_for(holder: str) -> str:
+    """What a person is told who waits for the promotion lock."""
+    return f"waiting for the promotion lock, which {holder} holds"
+
+
+def timed_out(holder: str, seconds: float) -> str:
+    """What a person is told whose time for the promotion lock is over."""
+    return (
+        f"The promotion lock was not free within {seconds:g} seconds (promotion.timeout_seconds): {holder} holds it. "
+        "Try again when that has ended, or stop it: the lock of a process that ends is free at once. Nothing was "
+        "changed."
+    )

@@ -107,8 +107,21 @@ class ModelVersion:
     run: str | None
 
 
-PromotionLock = Callable[[], AbstractContextManager[object]]
-"""Held while a champion may change; waits for whoever holds it."""
+class Hold(Protocol):
+    """A promotion lock that is held."""
+
+    @property
+    def identity(self) -> str:
+        """Which lock it is, as everyone sees it who can take it: `file`, or `postgresql:…`."""
+        ...
+
+    def require(self) -> None:
+        """Look whether it is held still; `RegistryError` where it was lost."""
+        ...
+
+
+PromotionLock = Callable[[], AbstractContextManager[Hold]]
+"""Held while a champion may change; waits for whoever holds it, and not for ever."""
 
 
 class ModelRegistry(Protocol):
@@ -136,11 +149,11 @@ class ModelRegistry(Protocol):
         ...
 
     def point(self, alias: Alias, version: int | None) -> None:
-        """Make `alias` name that version, or none; nothing happens where it does so already."""
+        """Make `alias` name that version, or none. Says so to the registry even where it does so already."""
         ...
 
     def move(self, version: int, stage: Stage) -> None:
-        """Put a version into a stage, and no other version out of it."""
+        """Put a version into a stage; into Production in one step with archiving whatever is there."""
         ...
 
     def model_tags(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ruamel.yaml import YAML
 from ganops import config as configuration
 from ganops import plain_yaml
 from ganops.config import Config
-from ganops.errors import ConfigError, WorkspaceError
+from ganops.errors import ConfigError, DamagedFile, WorkspaceError
 from ganops.files import write_text
 from ganops.layout import Layout
 from ganops.locks import held
@@ -216,3 +217,28 @@ def _plain(document: Any) -> Any:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def workspace_id(layout: Layout) -> str:
+    """Which workspace this is: made once, of this machine alone, so that a clone is another one.
+
+    Raises:
+        DamagedFile: the note of it is not what was written.
+    """
+    path = layout.state / "workspace-id"
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        write_text(fresh, f"{uuid.uuid4()}\n")
+        try:
+            os.link(fresh, path)  # the first of several processes wins
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    written = path.read_bytes()[:200].decode(errors="replace").strip()
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", written):
+        raise DamagedFile(
+            f"{path} is damaged: it holds the id under which the registry knows this workspace. Restore it from a "
+            "copy; or delete it, and take the model over with `ganops doctor --adopt`."
+        )
+    return written

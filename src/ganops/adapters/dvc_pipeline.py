@@ -148,6 +148,13 @@ class DvcPipeline:
         self._git(*identity, "commit", "--quiet", "--no-verify", "--message", message, "--", *own)
         return True
 
+    def mark(self, name: str, message: str) -> None:
+        """An annotated tag on the commit of now; nothing where there is none yet, or that tag already."""
+        if self.git_commit_id() is None or self._git("tag", "--list", name).stdout.strip():
+            return
+        identity = [] if self._git("config", "user.email", check=False).stdout.strip() else _IDENTITY
+        self._git(*identity, "tag", "--no-sign", "--annotate", "--message", message, name)
+
     def git_commit_id(self) -> str | None:
         """The commit that the workspace stands on; None before the first."""
         result = self._git("rev-parse", "HEAD", check=False)

@@ -73,17 +73,18 @@ class MlflowRegistry:
 
     def point(self, alias: Alias, version: int | None) -> None:
         with self._talking(f"setting the alias {alias}"):
-            known = self._client.get_registered_model(self.name).aliases.get(alias)
-            if version is not None and known != str(version):
-                self._client.set_registered_model_alias(self.name, alias, str(version))
-            elif version is None and known is not None:
+            if version is None:
                 self._client.delete_registered_model_alias(self.name, alias)
+            else:
+                self._client.set_registered_model_alias(self.name, alias, str(version))
 
     def move(self, version: int, stage: Stage) -> None:
         with self._talking(f"moving version {version} to {stage}"), warnings.catch_warnings():
             # stages are deprecated in MLflow's words and what teams' deployments read: we keep both
             warnings.simplefilter("ignore", FutureWarning)
-            self._client.transition_model_version_stage(self.name, str(version), stage)
+            self._client.transition_model_version_stage(
+                self.name, str(version), stage, archive_existing_versions=stage == "Production"
+            )
 
     def model_tags(self) -> Mapping[str, str]:
         with self._talking("reading the registered model"):

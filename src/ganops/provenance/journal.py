@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, final
@@ -57,6 +57,22 @@ class Entry:
     digest: str
     actor: str = ""
 
+    @property
+    def from_version(self) -> int | None:
+        """The champion before, where the event was about one."""
+        return _number(self.details.get("from"))
+
+    @property
+    def to_version(self) -> int | None:
+        """The champion that the event made, or would have made."""
+        return _number(self.details.get("to"))
+
+    @property
+    def evidence(self) -> str | None:
+        """Digest of what was decided on, where something was."""
+        found = self.details.get("evidence")
+        return found if isinstance(found, str) else None
+
 
 @final
 @dataclass(frozen=True)
@@ -68,12 +84,22 @@ class Head:
 
 
 @final
+@dataclass
+class _Read:
+    """What was read and found whole before, so that a long journal is not checked anew at every question."""
+
+    content: bytes = b""
+    entries: tuple[Entry, ...] = ()
+
+
+@final
 @dataclass(frozen=True)
 class Journal:
     """The journal in `folder`. actor: who the lines that are added are of."""
 
     folder: Path
     actor: str = "unknown"
+    _read: _Read = field(default_factory=lambda: _Read(), repr=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -102,18 +128,20 @@ class Journal:
 
     def entries(self) -> tuple[Entry, ...]:
         """All events, oldest first; `DamagedFile` names the first line that does not fit the chain."""
-        entries: list[Entry] = []
-        previous = _FIRST
-        for number, line in enumerate(self._lines(), start=1):
+        content, known = self._content(), self._read
+        if not content.startswith(known.content):
+            known = _Read()
+        entries = list(known.entries)
+        for line in content[len(known.content) :].splitlines(keepends=True):
             entry = _parsed(line)
-            if entry is None or entry.previous != previous:
+            if entry is None or entry.previous != (entries[-1].digest if entries else _FIRST):
                 raise DamagedFile(
-                    f"Line {number} of {self.path} does not follow from the one before: the journal was edited or "
-                    f"cut. {_RESTORE}"
+                    f"Line {len(entries) + 1} of {self.path} does not follow from the one before: the journal was "
+                    f"edited or cut. {_RESTORE}"
                 )
             entries.append(entry)
-            previous = entry.digest
-        return tuple(entries)
+        self._read.content, self._read.entries = content, tuple(entries)
+        return self._read.entries
 
     def of(self, model: str) -> tuple[Entry, ...]:
         """The events of one registered model, oldest first; an event that names none is of any."""
@@ -124,12 +152,19 @@ class Journal:
         entries = self.entries()
         return Head(len(entries), entries[-1].digest if entries else _FIRST)
 
-    def open_intent(self, model: str) -> Entry | None:
-        """The change that was announced and not answered: whoever began it was killed."""
+    def open_intent(self, model: str, workspace: str | None = None) -> Entry | None:
+        """The change that was announced and not answered: whoever began it was killed.
+
+        workspace: a journal that was cloned holds those of the workspace it comes from, which are left to that one.
+        """
         entries = self.of(model)
-        answered = {entry.details.get("intent") for entry in entries}
-        unanswered = (entry for entry in reversed(entries) if entry.event == "intended")
-        return next((entry for entry in unanswered if entry.digest not in answered), None)
+        answers = [entry.details for entry in entries if entry.event != "intended"]
+        answered = {details.get(name) for details in answers for name in ("intent", "undoes")}
+        for entry in reversed(entries):
+            ours = workspace is None or entry.details.get("workspace", workspace) == workspace
+            if entry.event == "intended" and ours and entry.digest not in answered:
+                return entry
+        return None
 
     def comparison(self, pair: str) -> dict[str, Any] | None:
         """What was measured of a pair; `DamagedFile` where that cannot be read."""
@@ -165,9 +200,9 @@ class Journal:
         return digest_json(evidence)
 
     def attempts(self, reference: str) -> int:
-        """How many challengers were tried against a champion on this reference: the k of the gate's level."""
+        """How often a challenger was tried against a champion on this reference: the k of the gate's level."""
         tried = {
-            entry.details.get("challenger")
+            (entry.details.get("challenger"), entry.details["champion"])
             for entry in self.entries()
             if entry.details.get("reference") == reference and entry.details.get("champion")
         }
@@ -182,11 +217,11 @@ class Journal:
                 f"{self.path} cannot be written: {error.strerror}. Change its permissions, and run again."
             ) from None
 
-    def _lines(self) -> list[bytes]:
+    def _content(self) -> bytes:
         try:
-            return self.path.read_bytes().splitlines(keepends=True)
+            return self.path.read_bytes()
         except FileNotFoundError:
-            return []
+            return b""
         except OSError as error:
             raise DamagedFile(f"{self.path} cannot be read: {error.strerror}. {_RESTORE}") from None
 
@@ -203,6 +238,10 @@ class Journal:
         """Where the evidence of a pair lies."""
         assert pair.isalnum()
         return self.folder / folder / f"{pair}.json"
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _parsed(line: bytes) -> Entry | None:

@@ -55,7 +55,8 @@ class RunSummary:
     """A run's outcome.
 
     changed: something was stale, so stages ran.
-    decision: `promoted`, `kept-champion` or `unchanged` (the best candidate is the champion already).
+    decision: `promoted`, `kept-champion`, `pending` (a person decides) or `unchanged` (the best candidate is the
+    champion already).
     """
 
     changed: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, final
@@ -135,7 +135,7 @@ def _checks(summary: RunSummary) -> Table:
     return table
 
 
-def print_rows(console: Console, rows: list[dict[str, Any]], title: str, empty: str) -> None:
+def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], title: str, empty: str) -> None:
     """Rows of equal keys as a table, or a sentence when there are none."""
     if not rows:
         console.print(empty, markup=False, highlight=False)
@@ -144,5 +144,6 @@ def print_rows(console: Console, rows: list[dict[str, Any]], title: str, empty: 
     for column in rows[0]:
         table.add_column(column)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        # as it is: what a person wrote may hold what Rich would take for markup
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     console.print(table)

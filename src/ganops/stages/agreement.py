@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from ganops.errors import DamagedFile
 from ganops.ports import ModelVersion
-from ganops.provenance.journal import Entry, Journal
+from ganops.provenance.journal import Entry, Event, Journal
+from ganops.stages.tags import DECIDED_BY, DECISION
 
 
-def require_agreement(journal: Journal, versions: Sequence[ModelVersion], model: str, registry: str) -> None:
+def require_agreement(
+    journal: Journal, versions: Sequence[ModelVersion], model: str, registry: str, workspace: str | None = None
+) -> None:
     """The registry holds what was registered and promoted last; the journal has a line for each decision in it.
 
     A run that was killed breaks neither: a line is written after the registry has changed, and a version is tagged
     with its decision after that. Versions that a person deleted are missed only while they are the last.
 
-    registry: where it lies, for a person.
+    registry: where it lies, for a person. workspace: the journal's; what others decided stands in theirs.
 
     Raises:
         DamagedFile: they disagree, or the journal itself is damaged; names both and says how to restore them.
     """
     entries = journal.of(model)
     lost = [entry for entry in _last(entries) if not _holds(versions, entry)]
-    cut = [version for version in versions if not _entered(entries, version)]
+    cut = [version for version in versions if _is_ours(version, workspace) and not _entered(entries, version)]
     if lost:
         raise DamagedFile(
             f"{journal.path} says that version {lost[0].version} of the model {model} was {lost[0].event} on "
@@ -34,14 +36,15 @@ def require_agreement(journal: Journal, versions: Sequence[ModelVersion], model:
     if cut:
         raise DamagedFile(
             f"The registry in {registry} says that version {cut[0].version} of the model {model} was decided on "
-            f"({cut[0].tags['ganops.decision']}), but {journal.path} has no such line: its end was cut off. Restore it "
+            f"({cut[0].tags[DECISION]}), but {journal.path} has no such line: its end was cut off. Restore it "
             "with `git checkout journal`, or from a copy. Nothing was changed."
         )
 
 
 def _last(entries: Sequence[Entry]) -> list[Entry]:
-    events: tuple[Literal["registered", "promoted"], ...] = ("promoted", "registered")
-    return [found[-1] for event in events if (found := [entry for entry in entries if entry.event == event])]
+    """The last change of champion, and the last version."""
+    kinds: tuple[tuple[Event, ...], ...] = (("promoted", "rolled-back"), ("registered",))
+    return [found[-1] for events in kinds if (found := [entry for entry in entries if entry.event in events])]
 
 
 def _holds(versions: Sequence[ModelVersion], entry: Entry) -> bool:
@@ -53,6 +56,14 @@ def _holds(versions: Sequence[ModelVersion], entry: Entry) -> bool:
     )
 
 
+def _is_ours(version: ModelVersion, workspace: str | None) -> bool:
+    """Whether this journal answers for the version's decision; those of before workspaces had ids name none."""
+    return workspace is None or version.tags.get(DECIDED_BY, workspace) == workspace
+
+
 def _entered(entries: Sequence[Entry], version: ModelVersion) -> bool:
-    decision = version.tags.get("ganops.decision")
-    return decision is None or any(entry.version == version.version and entry.event == decision for entry in entries)
+    """A line on a rollback is about the version that it went to; the one that it came from is tagged."""
+    decision = version.tags.get(DECISION)
+    return decision is None or any(
+        entry.event == decision and version.version in (entry.version, entry.from_version) for entry in entries
+    )

@@ -16,12 +16,17 @@ from ganops.evaluation.reference import ReferenceSample, test_reference
 from ganops.evaluation.sample import Sample, read_training_images, take_sample
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
-from ganops.ports import ModelRegistry, ModelVersion, PromotionLock
+from ganops.ports import ModelRegistry, ModelVersion
 from ganops.progress import Progress, silent
 from ganops.provenance.journal import Entry, Journal
+from ganops.stages.drift import standing_that_holds
 from ganops.stages.registered import registered_snapshot
+from ganops.stages.registrar import Registrar
 from ganops.stages.servable import require_servable
-from ganops.stages.transaction import change_champion, recover, settle, standing_of
+from ganops.stages.session import Session, opened
+from ganops.stages.standing import settle
+from ganops.stages.tags import attempt_tag, attempts_in
+from ganops.stages.transaction import change_champion
 from ganops.stages.versions import champion_of, version_of
 from ganops.workspace import Workspace
 
@@ -63,13 +68,7 @@ class Pair:
 
 
 def promote(
-    workspace: Workspace,
-    registry: ModelRegistry,
-    journal: Journal,
-    lock: PromotionLock,
-    number: int,
-    progress: Progress = silent,
-    dry_run: bool = False,
+    workspace: Workspace, registrar: Registrar, number: int, progress: Progress = silent, dry_run: bool = False
 ) -> Promotion:
     """Decide whether version `number` becomes champion, and make it so if it does.
 
@@ -77,23 +76,19 @@ def promote(
 
     Raises:
         IncomparableReports: the two cannot be compared; the message names the field.
-        RegistryError: the registry does not answer or does not confirm.
+        RegistryError: the registry does not answer or does not confirm: nothing was promoted.
+        UserError: the model is another workspace's.
         UnknownName: there is no such version.
     """
-    with lock():
-        if not dry_run:
-            recover(registry, journal, registry.name)
-        versions = registry.versions()
-        challenger, champion = version_of(versions, number), champion_of(versions)
+    with opened(registrar, changing=not dry_run) as session:
+        challenger, champion = version_of(session.versions, number), champion_of(session.versions)
         if champion is not None and champion.snapshot_sha256 == challenger.snapshot_sha256:
-            return _champion_already(registry, challenger, champion, dry_run)
+            return _champion_already(registrar, challenger, champion, dry_run)
         reference = test_reference(workspace.layout.reference)
         pair = Pair(challenger, champion, reference.hash)
-        comparison, decision = _evidence(workspace, registry, journal, pair, reference, progress, dry_run)
-        promotion = _proposed(workspace, journal, pair, comparison, decision)
-        if dry_run:
-            return promotion
-        return _carried_out(registry, journal, pair, versions, promotion)
+        comparison, decision = _evidence(workspace, registrar, session, pair, reference, progress, dry_run)
+        promotion = _proposed(workspace, registrar.journal, pair, comparison, decision)
+        return promotion if dry_run else _carried_out(registrar, session, pair, promotion)
 
 
 # ---------------------------------------------------------------- evidence
@@ -112,26 +107,37 @@ def stored_decision(journal: Journal, pair: str) -> tuple[Comparison, PromotionD
 
 def _evidence(
     workspace: Workspace,
-    registry: ModelRegistry,
-    journal: Journal,
+    registrar: Registrar,
+    session: Session,
     pair: Pair,
     reference: ReferenceSample,
     progress: Progress,
     dry_run: bool,
 ) -> tuple[Comparison, PromotionDecision]:
+    """What was measured and decided: as stored; else measured where it was not, and decided on, both once."""
+    journal = registrar.journal
     stored = stored_decision(journal, pair.key)
     if stored is not None:
         return stored
     comparison = _stored_comparison(journal, pair.key)
     if comparison is None:
-        comparison = _measured(workspace, registry, pair, reference, progress)
+        comparison = _measured(workspace, registrar.registry, pair, reference, progress)
         if not dry_run:
             journal.store("comparisons", pair.key, comparison.to_json())
-    attempt = journal.attempts(pair.reference) + 1
+    attempt = _attempt(journal, session.versions, pair)
+    if not dry_run and pair.champion is not None:
+        # before the decision, so that nobody else spends the same share of alpha, whatever becomes of this process
+        registrar.registry.tag(pair.challenger, {attempt_tag(pair.key): f"{attempt} {pair.reference}"})
     decision = decide(comparison, workspace.config.gate, attempt)
     if not dry_run:
         journal.store("decisions", pair.key, _as_evidence(comparison, decision))
     return comparison, decision
+
+
+def _attempt(journal: Journal, versions: Sequence[ModelVersion], pair: Pair) -> int:
+    """The pair's k: the one it was given before, here or in another workspace; else the next after all of those."""
+    tried = attempts_in(versions, pair.reference)
+    return tried.get(pair.key) or 1 + max(journal.attempts(pair.reference), *tried.values(), 0)
 
 
 def _stored_comparison(journal: Journal, pair: str) -> Comparison | None:
@@ -182,11 +188,12 @@ def _sample(
 
 
 def _champion_already(
-    registry: ModelRegistry, challenger: ModelVersion, champion: ModelVersion, dry_run: bool
+    registrar: Registrar, challenger: ModelVersion, champion: ModelVersion, dry_run: bool
 ) -> Promotion:
     """Nothing to decide; a registry whose stages and aliases disagree is put right."""
     if not dry_run:
-        settle(registry, standing_of(registry.versions()))
+        versions = registrar.registry.versions()
+        settle(registrar.registry, standing_that_holds(registrar, registrar.recorded(), versions))
     sentence = f"The best candidate is version {champion.version}, the champion already: nothing to decide."
     return Promotion("unchanged", challenger, champion, None, None, sentence)
 
@@ -194,27 +201,34 @@ def _champion_already(
 def _proposed(
     workspace: Workspace, journal: Journal, pair: Pair, comparison: Comparison, decision: PromotionDecision
 ) -> Promotion:
-    """What the decision leads to, under the policy and the version's history."""
+    """What the decision leads to, under the policy and what people have said of the version."""
     outcome: Outcome = "promoted" if decision.promote else "kept-champion"
     sentence = decision.sentence
     if decision.promote:
-        if refused := refusal_of(journal, pair.challenger):
+        refused = refusal_of(journal, pair.challenger)
+        if refused is not None and refused.event == "rejected":
             outcome = "kept-champion"
-            sentence = (
-                f"Kept champion. Version {pair.challenger.version} was {refused.event} on {refused.time} "
-                f"({refused.reason}), so that only a person can promote it, with `ganops approve`. {sentence}"
-            )
-        elif workspace.config.gate.policy == "manual":
+            sentence = f"Kept champion. {_refused(refused, pair.challenger)} {sentence}"
+        elif refused is not None or workspace.config.gate.policy == "manual":
             outcome = "pending"
+            why = f"{_refused(refused, pair.challenger)} " if refused else ""
             sentence = (
                 f"Waiting for a person: `ganops approve {pair.challenger.version} --by NAME --reason …`, or `ganops "
-                f"reject`. The gate would promote it. {sentence.removeprefix('Promoted. ')}"
+                f"reject`. {why}The gate would promote it. {sentence.removeprefix('Promoted. ')}"
             )
     return Promotion(outcome, pair.challenger, pair.champion, comparison, decision, sentence)
 
 
+def _refused(refusal: Entry, version: ModelVersion) -> str:
+    what = "rejected" if refusal.event == "rejected" else "taken out of production"
+    return (
+        f"Version {version.version} was {what} on {refusal.time} by {refusal.details.get('by', refusal.actor)} "
+        f"({refusal.reason.rstrip('.')}), so that only a person can promote it, with `ganops approve`."
+    )
+
+
 def refusal_of(journal: Journal, version: ModelVersion) -> Entry | None:
-    """The line by which a person took that very model out of production, or refused it, unless one approved it later."""
+    """The line by which a person took that very model out of production, or refused it, if none approved it later."""
     last: Entry | None = None
     for entry in journal.of(version.name):
         if entry.event == "rolled-back" and entry.details.get("from_snapshot") == version.snapshot_sha256:
@@ -224,36 +238,38 @@ def refusal_of(journal: Journal, version: ModelVersion) -> Entry | None:
     return last
 
 
-def _carried_out(
-    registry: ModelRegistry, journal: Journal, pair: Pair, versions: Sequence[ModelVersion], promotion: Promotion
-) -> Promotion:
+def _carried_out(registrar: Registrar, session: Session, pair: Pair, promotion: Promotion) -> Promotion:
     assert promotion.comparison is not None and promotion.decision is not None, "it was decided"
     details = {
-        "model": pair.challenger.name,
+        "model": registrar.model,
         "pair": pair.key,
         "reference": pair.reference,
         "challenger": promotion.comparison.challenger,
         "champion": promotion.comparison.champion,
         "attempt": promotion.decision.attempt,
+        "gate": "promote" if promotion.decision.promote else "keep",
         "evidence": digest_json(_as_evidence(promotion.comparison, promotion.decision)),
     }
+    challenger, champion = pair.challenger, pair.champion.version if pair.champion else None
     if promotion.outcome == "promoted":
-        require_servable(registry, pair.challenger)
-        change_champion(registry, journal, "promoted", pair.challenger, versions, promotion.sentence, details)
-    elif not _entered(journal, pair, promotion.outcome):
-        standing = {"from": pair.champion.version if pair.champion else None}
-        journal.append(
-            "pending" if promotion.outcome == "pending" else "kept-champion",
-            pair.challenger.version,
-            promotion.sentence,
-            {**details, **standing},
-        )
-    tags = {"ganops.decision": promotion.outcome, "ganops.reason": promotion.sentence[:5000]}
-    registry.tag(pair.challenger, tags)
+        registrar.verify(challenger)
+        require_servable(registrar.registry, challenger)
+        session.hold.require()
+        previous = champion if champion is not None else session.standing.previous
+        change_champion(registrar, "promoted", challenger, previous, promotion.sentence, details)
+    elif not _entered(registrar.journal, pair, promotion.outcome):
+        event: Literal["pending", "kept-champion"] = "pending" if promotion.outcome == "pending" else "kept-champion"
+        moves = {"from": champion, "to": challenger.version if event == "pending" else champion}
+        entry = registrar.journal.append(event, challenger.version, promotion.sentence, {**details, **moves})
+        registrar.conclude(entry, challenger, event)
     return promotion
 
 
 def _entered(journal: Journal, pair: Pair, outcome: Outcome) -> bool:
-    """One line a pair and outcome, however often it is asked."""
-    lines = (entry for entry in journal.of(pair.challenger.name) if entry.details.get("pair") == pair.key)
-    return any(entry.event == outcome for entry in lines)
+    """Whether the last line on the pair says that already: one line, however often it is asked."""
+    lines = [
+        entry.event
+        for entry in journal.of(pair.challenger.name)
+        if entry.details.get("pair") == pair.key and entry.event != "intended"
+    ]
+    return lines[-1:] == [outcome] or (outcome == "kept-champion" and lines[-1:] == ["rejected"])

@@ -10,10 +10,11 @@ from ganops.errors import WorkspaceError
 from ganops.evaluation.report import EvaluationReport
 from ganops.files import sha256_file
 from ganops.models.snapshot import MODEL, load_snapshot
-from ganops.ports import ModelRegistry, ModelVersion, PromotionLock
-from ganops.provenance.journal import Journal
+from ganops.ports import ModelVersion
 from ganops.stages.evaluate import read_report
-from ganops.stages.transaction import settle, standing_of
+from ganops.stages.registrar import Registrar
+from ganops.stages.session import opened
+from ganops.stages.standing import settle, standing_of
 from ganops.stages.versions import version_of
 from ganops.workspace import Workspace
 
@@ -29,9 +30,7 @@ class Registration:
     sentence: str
 
 
-def register(
-    workspace: Workspace, registry: ModelRegistry, journal: Journal, lock: PromotionLock, run_of: Callable[[str], str]
-) -> Registration:
+def register(workspace: Workspace, registrar: Registrar, run_of: Callable[[str], str]) -> Registration:
     """Register the best promotable candidate as the challenger, unless that very snapshot is a version already.
 
     What a killed process left half-done is completed.
@@ -46,17 +45,20 @@ def register(
     snapshot = load_snapshot(workspace.layout.snapshot(name))
     fd = report.fd_star
     figure = f"{report.score_name} {fd.value:z.2f} (95 % {fd.low:z.2f} to {fd.high:z.2f})"
-    with lock():
-        versions = registry.versions()
-        known = next((version for version in versions if version.snapshot_sha256 == snapshot.sha256), None)
+    registry, journal = registrar.registry, registrar.journal
+    with opened(registrar) as session:
+        known = next((item for item in session.versions if item.snapshot_sha256 == snapshot.sha256), None)
         tags = {"ganops.candidate": name, "ganops.score": report.score_name, "ganops.fd": f"{fd.value:.6g}"}
         version = known or registry.register(workspace.layout.snapshot(name), snapshot.sha256, run_of(name), tags)
+        if not session.versions:
+            registrar.claim(session.hold.identity)
         events = [entry.event for entry in journal.of(version.name) if entry.version == version.version]
         if "registered" not in events:
             details = {"model": version.name, "candidate": name, "snapshot": snapshot.sha256, "fd": fd.value}
             reason = f"{name} has the lowest distance on select: {figure}"
             journal.append("registered", version.version, reason, details)
-        if set(events) <= {"registered"}:
+            registrar.anchor()
+        if set(events) <= {"registered"} and version.version != session.standing.champion:
             settle(registry, replace(standing_of(registry.versions()), challenger=version.version))
             version = version_of(registry.versions(), version.version)
     if known is not None:

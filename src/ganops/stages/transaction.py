@@ -1,171 +1,231 @@
 """A change of champion, whole or not at all.
 
-The change is announced in the journal, carried out in steps that may each be done twice, looked at again, and
-answered in the journal. What a killed process leaves is an announcement without an answer: `recover` finishes it,
-or takes it back where its version is gone. Callers hold the promotion lock.
+Announced in the journal (`intended`) and on the registered model, carried out in steps that may each be done twice,
+looked at again, and answered in the journal. A registry that fails on the way gets it all taken back, which is
+announced first too. What a killed process leaves is an announcement without an answer: `recover`, with which everyone
+who takes the lock begins, finishes it, or takes it back where its version is gone. Another workspace's announcement
+is finished likewise, from the registered model. Callers hold the promotion lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from ganops.errors import RegistryError
-from ganops.ports import Alias, ModelRegistry, ModelVersion, Stage
-from ganops.provenance.journal import Entry, Journal
+from ganops.ports import ModelVersion
+from ganops.provenance.journal import Entry
+from ganops.stages.registrar import Registrar
+from ganops.stages.standing import put, standing_of
+from ganops.stages.tags import Change, Standing, carried_out
 
-Kind = Literal["promoted", "rolled-back"]
+Kind = Literal["promoted", "rolled-back", "undone"]
 """What the journal's answer to an intent is called."""
 
-
-@final
-@dataclass(frozen=True)
-class Standing:
-    """Which versions the aliases name. The stages follow: Production, Staging and Archived for all others."""
-
-    champion: int | None
-    previous: int | None
-    challenger: int | None
-
-    def stage_of(self, version: ModelVersion) -> Stage:
-        if version.version == self.champion:
-            return "Production"
-        if version.version == self.challenger:
-            return "Staging"
-        return "None" if version.stage == "None" else "Archived"
-
-    def without_challenger(self, version: int) -> Standing:
-        """The same, but `version` is no longer the challenger."""
-        return replace(self, challenger=None if self.challenger == version else self.challenger)
-
-    def version(self, alias: Alias) -> int | None:
-        named: int | None = getattr(self, alias)
-        return named
+Versions = Mapping[int, ModelVersion]
 
 
 @final
 @dataclass(frozen=True)
-class Pointed:
-    """An alias that has to name another version, or none."""
+class Recovered:
+    """What was found half-done and is whole now. entry: the journal's line, None for another workspace's change."""
 
-    alias: Alias
-    version: int | None
-
-    def carry_out(self, registry: ModelRegistry) -> None:
-        registry.point(self.alias, self.version)
-
-    def __str__(self) -> str:
-        return f"alias {self.alias} to {'nothing' if self.version is None else f'version {self.version}'}"
-
-
-@final
-@dataclass(frozen=True)
-class Moved:
-    """A version that has to be in another stage."""
-
-    version: int
-    stage: Stage
-
-    def carry_out(self, registry: ModelRegistry) -> None:
-        registry.move(self.version, self.stage)
-
-    def __str__(self) -> str:
-        return f"version {self.version} to stage {self.stage}"
-
-
-def standing_of(versions: Sequence[ModelVersion]) -> Standing:
-    """As the registry's aliases have it."""
-    named = {alias: version.version for version in versions for alias in version.aliases}
-    return Standing(named.get("champion"), named.get("previous"), named.get("challenger"))
-
-
-def changes(standing: Standing, versions: Sequence[ModelVersion]) -> tuple[Pointed | Moved, ...]:
-    """What has to be done for the registry to be as `standing` says: nothing where it is so already.
-
-    In the order in which a process may be killed between any two: the way back is written before the champion
-    changes, and a version enters Production before another leaves it.
-    """
-    now = standing_of(versions)
-    aliases: tuple[Alias, ...] = ("previous", "champion", "challenger")
-    pointed = [
-        Pointed(alias, standing.version(alias)) for alias in aliases if now.version(alias) != standing.version(alias)
-    ]
-    moved = [Moved(v.version, standing.stage_of(v)) for v in versions if v.stage != standing.stage_of(v)]
-    return (*pointed, *sorted(moved, key=lambda move: move.stage != "Production"))
-
-
-def settle(registry: ModelRegistry, standing: Standing) -> tuple[Pointed | Moved, ...]:
-    """Bring the registry to `standing`, look again, and return what had to be changed.
-
-    Raises:
-        RegistryError: the registry does not answer, or is not as it was told to be.
-    """
-    done = changes(standing, registry.versions())
-    for change in done:
-        change.carry_out(registry)
-    if left := changes(standing, registry.versions()):
-        raise RegistryError(
-            f"The registry did not confirm {', '.join(map(str, left))}: something else wrote to it. Look at it, and "
-            "run `ganops recover`."
-        )
-    return done
+    sentence: str
+    entry: Entry | None
 
 
 def change_champion(
-    registry: ModelRegistry,
-    journal: Journal,
-    kind: Kind,
+    registrar: Registrar,
+    kind: Literal["promoted", "rolled-back"],
     to: ModelVersion,
-    versions: Sequence[ModelVersion],
+    previous: int | None,
     reason: str,
     details: Mapping[str, Any],
 ) -> Entry:
-    """Make `to` the champion, and the champion of now the previous one; returns the journal's last line of it.
+    """Make `to` the champion and `previous` the way back; returns the journal's last line of it.
 
     Raises:
-        RegistryError: the registry failed on the way: `recover` goes on from there.
+        RegistryError: the registry failed on the way: nothing was promoted.
     """
-    now = standing_of(versions)
-    announced = {
-        **details,
-        "model": to.name,
-        "kind": kind,
-        "from": now.champion,
-        "to": to.version,
-        "previous": now.previous,
-        "snapshot": to.snapshot_sha256,
-    }
-    return _finish(registry, journal, journal.append("intended", to.version, reason, announced))
+    versions = _there(registrar)
+    before = standing_of(tuple(versions.values()))
+    after = Standing(to.version, previous, None if before.challenger == to.version else before.challenger)
+    follows = registrar.recorded()
+    intent = registrar.journal.append(
+        "intended",
+        to.version,
+        reason,
+        {
+            **details,
+            "model": registrar.model,
+            "workspace": registrar.workspace,
+            "kind": kind,
+            "from": before.champion,
+            "to": to.version,
+            "before": before.to_json(),
+            "after": after.to_json(),
+            "snapshot": to.snapshot_sha256,
+            "from_snapshot": _snapshot(versions, before.champion),
+            "follows": [follows.intent] if follows else [],
+        },
+    )
+    try:
+        return _carried_out(registrar, intent)
+    except RegistryError as error:
+        raise _taken_back(registrar, intent, error) from error
 
 
-def recover(registry: ModelRegistry, journal: Journal, model: str) -> Entry | None:
-    """Finish what a killed process began, or take it back where its version is gone; None where nothing is open.
+def recover(registrar: Registrar) -> Recovered | None:
+    """Make whole what a killed process left half-done; None where there is nothing.
 
     Raises:
         RegistryError: the registry does not answer.
     """
-    intent = journal.open_intent(model)
-    if intent is None:
-        return None
-    there = {version.version: version.snapshot_sha256 for version in registry.versions()}
-    if there.get(intent.details["to"]) == intent.details["snapshot"]:
-        return _finish(registry, journal, intent)
-    before, previous = (number if number in there else None for number in _before(intent))
-    settle(registry, Standing(before, previous, standing_of(registry.versions()).challenger))
-    reason = f"Version {intent.version} is no longer in the registry: what was begun with it is taken back."
-    return journal.append("undone", intent.version, reason, {"model": model, "intent": intent.digest, "to": before})
+    intent, change = registrar.journal.open_intent(registrar.model, registrar.workspace), registrar.recorded()
+    if intent is None or (change is not None and _is_later(change, intent)):
+        begun = _finished(registrar, change) if change is not None and not change.done else None
+        return begun if intent is None else _caught_up(registrar, intent)
+    if _can_stand(Standing.from_json(intent.details["after"]), intent.details["snapshot"], _there(registrar)):
+        entry = _carried_out(registrar, intent)
+        return Recovered(f"What was begun is done: {_told(entry)}.", entry)
+    entry = _carried_out(registrar, _undoing(registrar, intent, "a version that it names is not in the registry"))
+    return Recovered(f"What was begun with version {intent.version} is taken back: {entry.reason}", entry)
 
 
-def _finish(registry: ModelRegistry, journal: Journal, intent: Entry) -> Entry:
-    before, previous = _before(intent)
-    to, now = int(intent.details["to"]), standing_of(registry.versions())
-    standing = Standing(to, before if before not in (None, to) else previous, now.challenger)
-    settle(registry, standing.without_challenger(to))
+# ---------------------------------------------------------------- one change, by its announcement
+
+
+def _carried_out(registrar: Registrar, intent: Entry) -> Entry:
+    """Every step of it, however many were done before."""
+    change = _change_of(registrar, intent)
+    registrar.record(change)
+    _put(registrar, change)
+    return _answered(registrar, intent, change)
+
+
+def _put(registrar: Registrar, change: Change) -> None:
+    put(registrar.registry, change.after, leaving=change.before.champion)
+    if (version := _there(registrar).get(change.version)) is not None:
+        became = "champion" if change.after.champion == change.version else "taken back"
+        registrar.registry.tag(version, {carried_out(change.intent): became})
+
+
+def _answered(registrar: Registrar, intent: Entry, change: Change) -> Entry:
+    """The journal's word that it is done; from here on nothing is taken back."""
     kind: Kind = intent.details["kind"]
-    return journal.append(kind, intent.version, intent.reason, {**intent.details, "intent": intent.digest})
+    entry = registrar.journal.append(kind, intent.version, intent.reason, {**intent.details, "intent": intent.digest})
+    versions = _there_or_none(registrar)
+    about = intent.details["from"] if kind == "rolled-back" else intent.version
+    registrar.finish(change)
+    registrar.conclude(entry, versions.get(about), kind)
+    return entry
 
 
-def _before(intent: Entry) -> tuple[int | None, int | None]:
-    """Champion and previous champion as they were."""
-    return intent.details["from"], intent.details["previous"]
+def _taken_back(registrar: Registrar, intent: Entry, error: RegistryError) -> RegistryError:
+    """Put the old champion back, and say how that went. It is announced, so that it happens after a kill, too."""
+    said = str(error).rstrip(".").removesuffix(". Nothing was promoted")
+    undo = _undoing(registrar, intent, f"the registry failed on the way ({said})")
+    try:
+        _carried_out(registrar, undo)
+    except RegistryError:
+        return RegistryError(
+            f"{said}. Nothing was promoted, but the registry may hold a part of the change: `ganops recover`, or any "
+            "other command that changes something, takes it back as soon as the registry answers."
+        )
+    return RegistryError(f"{said}. Nothing was promoted: what had been begun was taken back.")
+
+
+def _undoing(registrar: Registrar, intent: Entry, why: str) -> Entry:
+    """The announcement that what `intent` announced is taken back."""
+    there = _there_or_none(registrar)
+    before, after = (Standing.from_json(intent.details[name]) for name in ("before", "after"))
+    back = before.among(there) if there else before
+    kept = {name: intent.details[name] for name in ("model", "workspace")}
+    details = {
+        **kept,
+        "kind": "undone",
+        "undoes": intent.digest,
+        "from": after.champion,
+        "to": back.champion,
+        "before": after.to_json(),
+        "after": back.to_json(),
+        "snapshot": intent.details["from_snapshot"] if back.champion == before.champion else None,
+        "from_snapshot": intent.details["snapshot"],
+        "follows": [intent.digest, *intent.details["follows"]],
+    }
+    return registrar.journal.append("intended", intent.version, f"Taken back: {why}.", details)
+
+
+def _change_of(registrar: Registrar, intent: Entry) -> Change:
+    details = intent.details
+    return Change(
+        workspace=registrar.workspace,
+        intent=intent.digest,
+        version=intent.version,
+        snapshot=details["snapshot"],
+        before=Standing.from_json(details["before"]),
+        after=Standing.from_json(details["after"]),
+        done=False,
+    )
+
+
+def _can_stand(after: Standing, snapshot: str | None, versions: Versions) -> bool:
+    """Whether the versions that it names are there, and its champion is still that very model."""
+    return after.among(versions) == after and snapshot in (None, _snapshot(versions, after.champion))
+
+
+# ---------------------------------------------------------------- several workspaces
+
+
+def _is_later(change: Change, intent: Entry) -> bool:
+    """Whether someone else has changed the champion since `intent` was announced."""
+    return change.intent not in (intent.digest, *intent.details["follows"])
+
+
+def _caught_up(registrar: Registrar, intent: Entry) -> Recovered:
+    """Answer an announcement that others have gone on from: the registry is left as they have it."""
+    version = _there(registrar).get(intent.version)
+    if version is not None and carried_out(intent.digest) in version.tags:
+        details = {**intent.details, "intent": intent.digest}
+        entry = registrar.journal.append(intent.details["kind"], intent.version, intent.reason, details)
+        return Recovered(f"Another workspace had finished it: {_told(entry)}.", entry)
+    reason = "Taken back: it was not carried out, and another workspace has changed the champion since."
+    details = {"model": registrar.model, "workspace": registrar.workspace, "intent": intent.digest}
+    return Recovered(reason, registrar.journal.append("undone", intent.version, reason, details))
+
+
+def _finished(registrar: Registrar, change: Change) -> Recovered:
+    """Another workspace's change, or one of ours whose last tag is missing, made whole."""
+    versions = _there(registrar)
+    if not _can_stand(change.after, change.snapshot, versions):
+        put(registrar.registry, change.before.among(versions), leaving=None)
+        registrar.finish(change)
+        return Recovered(f"What workspace {change.workspace} had begun was taken back: its version is gone.", None)
+    _put(registrar, change)
+    registrar.finish(change)
+    return Recovered(f"What workspace {change.workspace} had begun is done: {_named(change.after.champion)}.", None)
+
+
+def _snapshot(versions: Versions, number: int | None) -> str | None:
+    return None if number is None else versions[number].snapshot_sha256
+
+
+def _told(entry: Entry) -> str:
+    return f"version {entry.version} was {entry.event}, {_named(entry.details['to'])}"
+
+
+def _named(champion: int | None) -> str:
+    return "there is no champion" if champion is None else f"version {champion} is the champion"
+
+
+def _there(registrar: Registrar) -> Versions:
+    return {version.version: version for version in registrar.registry.versions()}
+
+
+def _there_or_none(registrar: Registrar) -> Versions:
+    """The versions; none where the registry does not answer, which must not end what is being written down."""
+    try:
+        return _there(registrar)
+    except RegistryError:
+        return {}

@@ -1,0 +1,95 @@
+"""Who changes the registry, and what everyone who does so needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import final
+
+from ganops.errors import RegistryError
+from ganops.ports import ModelRegistry, ModelVersion, PromotionLock
+from ganops.provenance.journal import Entry, Journal
+from ganops.stages.tags import ANCHOR, CHANGE, LOCK, OWNER, Change, anchor_of, change_in, decided
+
+Verify = Callable[[ModelVersion], None]
+"""Raises where a version's statement or signature is not as it has to be."""
+
+
+def unverified(version: ModelVersion) -> None:
+    """Asks nothing more of a version than that it can be served."""
+
+
+def unmarked(entry: Entry, count: int) -> None:
+    """Keeps the journal's end nowhere else."""
+
+
+def unsaid(text: str) -> None:
+    """Nobody listens."""
+
+
+@final
+@dataclass(frozen=True)
+class Registrar:
+    """The registry, the journal that answers for it, and the lock under which both change.
+
+    workspace: its id. verify: asked before a version becomes champion. mark: told of every line that is the last word
+    on a version, with how many lines the journal has then (a git tag is made of it). say: told what a person who waits
+    should know.
+    """
+
+    registry: ModelRegistry
+    journal: Journal
+    lock: PromotionLock
+    workspace: str
+    verify: Verify = unverified
+    mark: Callable[[Entry, int], None] = unmarked
+    say: Callable[[str], None] = unsaid
+
+    @property
+    def model(self) -> str:
+        """The registered model's name."""
+        return self.registry.name
+
+    def recorded(self) -> Change | None:
+        """The last change of champion by anybody, as the registry has it."""
+        return change_in(self.registry.model_tags())
+
+    def record(self, change: Change) -> None:
+        """Write a change of champion where every workspace sees it."""
+        self.registry.tag_model({CHANGE: change.to_tag()})
+
+    def claim(self, lock: str) -> None:
+        """This workspace owns the model, and whoever promotes has to hold that lock."""
+        self.registry.tag_model({OWNER: self.workspace, LOCK: lock})
+
+    def conclude(self, entry: Entry, version: ModelVersion | None, decision: str) -> None:
+        """Mirror the journal's end, whose last line is `entry`, into the registry.
+
+        The line stands already, so that a registry that fails now is behind, and not wrong: the next command that
+        changes something writes it again.
+        """
+        self.mark(entry, self.journal.head().count)
+        try:
+            if version is not None:
+                tags = {**decided(decision, entry.reason, self.workspace), ANCHOR: self._anchor()}
+                self.registry.tag(version, tags)
+            self.anchor()
+        except RegistryError as error:
+            self.say(f"It is done and stands in {self.journal.path}, but the registry's tags are behind: {error}")
+
+    def finish(self, change: Change) -> None:
+        """Note that a change of champion is whole; as `conclude`, it may be made up for later."""
+        try:
+            self.record(replace(change, done=True))
+        except RegistryError as error:
+            self.say(f"It is done and stands in {self.journal.path}, but the registry's tags are behind: {error}")
+
+    def anchor(self) -> None:
+        """Keep the journal's length and last digest in the registry, where cutting the journal does not reach."""
+        name, anchor = anchor_of(self.workspace), self._anchor()
+        if self.registry.model_tags().get(name) != anchor:
+            self.registry.tag_model({name: anchor})
+
+    def _anchor(self) -> str:
+        head = self.journal.head()
+        return f"{head.count}:{head.digest}"
