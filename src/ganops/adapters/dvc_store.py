@@ -1,7 +1,7 @@
 """DVC's records and cache, held against the files: what `dvc.lock` and `*.dvc` say, and what is there.
 
-DVC names a folder by the md5 of a JSON list of its files' md5s, kept in its cache beside the files. Md5 is identity, not
-security: our own sha256 stands beside it in statements.
+DVC names a folder by the md5 of a JSON list of its files' md5s, kept in its cache beside the files. Md5 is identity,
+not security: our own sha256 stands beside it in statements.
 """
 
 from __future__ import annotations

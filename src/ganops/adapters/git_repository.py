@@ -12,6 +12,8 @@ from typing import final
 from ganops.files import digest_json, sha256_bytes, sha256_file
 from ganops.ports import RepositoryState
 
+_WHERE = (".", ":(exclude)journal")
+"""The journal is about what was made, and has no part in making it."""
 _SHOWN = 50
 """Names of changed files that a state lists."""
 
@@ -27,12 +29,12 @@ class GitRepository:
         commit = self._text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
         if commit is None:
             return RepositoryState(None, None, ())
-        tracked = self._names("diff", "HEAD", "--name-only", "-z", "--relative")
-        new = self._names("ls-files", "--others", "--exclude-standard", "-z")
+        tracked = self._names("diff", "HEAD", "--name-only", "-z", "--relative", "--", *_WHERE)
+        new = self._names("ls-files", "--others", "--exclude-standard", "-z", "--", *_WHERE)
         changed = tuple(sorted({*tracked, *new}))
         if not changed:
             return RepositoryState(commit, None, ())
-        difference = self._git("diff", "HEAD", "--binary", "--no-ext-diff", "--relative").stdout
+        difference = self._git("diff", "HEAD", "--binary", "--no-ext-diff", "--relative", "--", *_WHERE).stdout
         added = {name: sha256_file(self.root / name) for name in new if (self.root / name).is_file()}
         digest = digest_json({"difference": sha256_bytes(difference), "added": added})
         return RepositoryState(commit, digest, changed[:_SHOWN])

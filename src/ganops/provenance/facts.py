@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from math import isfinite
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal, Self, final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -44,6 +44,10 @@ class Fact(BaseModel):
     """Frozen; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def replaced(self, **changes: Any) -> Self:
+        """The same with some of them other."""
+        return self.model_copy(update=changes)
 
 
 @final
@@ -144,7 +148,8 @@ class DecisionFacts(Fact):
 
 @final
 class JournalFacts(Fact):
-    """Where the journal ended when this was stated: signed with the rest, it shows a history that was cut or rewritten."""
+    """Where the journal ended when this was stated: signed with the rest, it shows a history that was cut or
+    rewritten."""
 
     count: Annotated[int, Field(ge=0)]
     digest: Sha256
@@ -165,7 +170,3 @@ class Facts(Fact):
     runs: RunFacts
     journal: JournalFacts
     decision: DecisionFacts | None = None
-
-    def replaced(self, **changes: Any) -> Facts:
-        """The same with some of them other."""
-        return self.model_copy(update=changes)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
+from ganops.data.split import SPLITS
 from ganops.provenance.facts import DecisionFacts, Facts
 
 Tone = Literal["plain", "good", "held", "bad"]
@@ -16,7 +17,7 @@ _SHORT = 10
 @final
 @dataclass(frozen=True)
 class Node:
-    """A thing that a version came of. column, row: its place, from 0; lines: what is known of it, most telling first."""
+    """A thing that a version came of. column, row: its place, from 0; lines: what is known of it, main thing first."""
 
     title: str
     lines: tuple[str, ...]
@@ -78,11 +79,12 @@ def lineage_of(facts: Facts, champion: int | None) -> Lineage:
 def _commit(facts: Facts) -> str:
     if facts.code.commit is None:
         return "no commit"
-    return f"commit {facts.code.commit[:_SHORT]}{' and changes' if facts.code.uncommitted else ''}"
+    return f"commit {facts.code.commit[:8]}{' + changes' if facts.code.uncommitted else ''}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return "split " + " / ".join(f"{count:,}" for count in counts.values())
+    """Train, select, test."""
+    return " / ".join(f"{counts[name]:,}" for name in SPLITS if name in counts) + " images"
 
 
 def _extractor(extractor: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,8 +38,8 @@ class Reproduction:
         where = f"{self.fd:z.2f}, where {self.low:z.2f} to {self.high:z.2f} was stated"
         if self.promise == "within-interval":
             return (
-                f"Version {self.version} was made again as good as it was, and not of the same bytes{first}: its Fréchet "
-                f"distance is {where}."
+                f"Version {self.version} was made again as good as it was, though not of the same bytes{first}: its "
+                f"Fréchet distance is {where}."
             )
         return (
             f"Version {self.version} could not be made again: its bytes are others{first}, and its Fréchet distance is "
@@ -81,9 +81,7 @@ def reproduced(
     elif low <= fd <= high:
         promise = "within-interval"
     differing = tuple(stage for stage, md5 in outputs.items() if stated_outputs.get(stage) != md5)
-    return Reproduction(
-        facts.model.version, promise, snapshot, facts.model.snapshot, fd, low, high, differing, notes
-    )
+    return Reproduction(facts.model.version, promise, snapshot, facts.model.snapshot, fd, low, high, differing, notes)
 
 
 def stated_interval(facts: Facts) -> tuple[float, float]:

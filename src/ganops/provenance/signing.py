@@ -24,7 +24,6 @@ from ganops.errors import DamagedFile, UserError
 from ganops.files import sha256_bytes, write_bytes
 from ganops.provenance.statement import PAYLOAD_TYPE, Opened
 
-PRIVATE, PUBLIC = "ganops.key", "ganops.pub"
 PASSWORD = "GANOPS_KEY_PASSWORD"
 """The environment's variable that holds the private key's password."""
 _MAX_ENVELOPE = 64 * 2**20

@@ -40,6 +40,50 @@ class Finding:
 
 @final
 @dataclass(frozen=True)
+class Look:
+    """One look at one thing. sentence: what was in order, where nothing was not; findings: what was not."""
+
+    kind: Kind
+    version: int | None
+    sentence: str
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        verdict = "failed" if self.findings else "passed"
+        said = [finding.sentence for finding in self.findings]
+        return {
+            "kind": self.kind,
+            "version": self.version,
+            "verdict": verdict,
+            "sentence": " ".join(said) if said else self.sentence,
+        }
+
+
+@final
+@dataclass(frozen=True)
+class Audit:
+    """What was looked at, and what has to be known beside: what is unsigned, what could not be looked at here."""
+
+    versions: tuple[int, ...]
+    looks: tuple[Look, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for look in self.looks for finding in look.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "versions": list(self.versions),
+            "clean": not self.findings,
+            "findings": [finding.to_json() for finding in self.findings],
+            "looks": [look.to_json() for look in self.looks],
+            "remarks": list(self.remarks),
+        }
+
+
+@final
+@dataclass(frozen=True)
 class Reading:
     """A journal as far as it can be read. entries: of every line that is one, whether or not it fits the chain."""
 
@@ -76,10 +120,11 @@ def _entry(line: bytes) -> tuple[Entry | None, str | None]:
         body = json.loads(line)
         entry = Entry(**body)
         digest = body.pop("digest")
+        sound = isinstance(body["details"], dict) and all(isinstance(body[name], str) for name in ("time", "reason"))
         known = digest_json(body)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None, "is no entry any more: it was edited or cut short"
-    if not isinstance(entry.details, Mapping) or not isinstance(entry.time, str):
+    if not sound:
         return None, "is no entry any more: it was edited"
     if digest != known:
         return entry, f"({entry.event}, version {entry.version}) was edited: its digest is another one"

@@ -135,7 +135,10 @@ def print_audit(console: Console, page: AuditPage) -> None:
     _print_pairs(console, "Is it really this file?", _identity(page))
     _print_pairs(console, "Which data?", _data(facts))
     _print_pairs(console, "Which code, on what?", _code(facts))
-    figures = [(words(name), f"{_figure(value)} ({_figure(low)} to {_figure(high)})") for name, value, low, high in scores(facts)]
+    figures = [
+        (words(name), f"{_figure(value)} ({_figure(low)} to {_figure(high)})")
+        for name, value, low, high in scores(facts)
+    ]
     _print_pairs(console, "How good was it, on select (95 % interval)?", figures)
     _print_pairs(console, "Who decided, and why?", _decided(page))
     table = Table(title="What happened to it?", title_justify="left")
@@ -182,7 +185,10 @@ def _identity(page: AuditPage) -> list[tuple[str, str]]:
 def _data(facts: Facts) -> list[tuple[str, str]]:
     data = facts.data
     return [
-        ("images", f"{data.accepted:,} accepted, {data.refused:,} refused; validation {'passed' if data.valid else 'FAILED'}"),
+        (
+            "images",
+            f"{data.accepted:,} accepted, {data.refused:,} refused; validation {'passed' if data.valid else 'FAILED'}",
+        ),
         ("splits", ", ".join(f"{name} {count:,}" for name, count in data.counts.items())),
         ("DVC md5", data.dvc_md5),
         ("sha256", data.sha256),
@@ -192,7 +198,10 @@ def _data(facts: Facts) -> list[tuple[str, str]]:
 def _code(facts: Facts) -> list[tuple[str, str]]:
     code, machine = facts.code, facts.machine
     return [
-        ("git commit", f"{code.commit or 'none'}{', and changes to ' + ', '.join(code.changed) if code.changed else ''}"),
+        (
+            "git commit",
+            f"{code.commit or 'none'}{', and changes to ' + ', '.join(code.changed) if code.changed else ''}",
+        ),
         ("GanOps", f"{code.version} (sources sha256 {code.sha256[:16]})"),
         ("libraries", ", ".join(f"{name} {version}" for name, version in machine.libraries.items())),
         ("all packages (sha256)", machine.packages_sha256[:16]),

@@ -10,27 +10,30 @@ from markupsafe import Markup, escape
 
 from ganops.provenance.lineage import Lineage, Node
 
-WIDTH, HEIGHT = 184, 74
+WIDTH, HEIGHT = 196, 74
 """Of a box."""
-ACROSS, DOWN = 38, 26
+ACROSS, DOWN = 27, 24
 """Between boxes."""
 _MARGIN = 4
 _SPREAD = 15
 """Between arrows that end at one side of a box."""
-_LETTERS = {"title": 22, "line": 27}
-"""What fits into a box, at 13 and 12 pixels."""
+_LETTERS = {"title": 22, "line": 26}
+"""What fits into a box, at 13 and 11.5 pixels of a wide font."""
 
 
 def lineage_drawing(lineage: Lineage) -> Markup:
     """The drawing as an SVG element."""
     width = _right(max(node.column for node in lineage.nodes.values())) + _MARGIN
     height = _bottom(max(node.row for node in lineage.nodes.values())) + _MARGIN
-    arrows = Markup("").join(_arrow(lineage.nodes[a], lineage.nodes[b], _place(lineage, a, b)) for a, b in lineage.edges)
+    arrows = Markup("").join(
+        _arrow(lineage.nodes[a], lineage.nodes[b], _place(lineage, a, b)) for a, b in lineage.edges
+    )
     boxes = Markup("").join(_box(node) for node in lineage.nodes.values())
     return Markup(
         '<svg class="lineage" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         'aria-label="{said}"><defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
-        'markerHeight="8" orient="auto"><path class="tip" d="M0 0.8 7.5 4 0 7.2z"/></marker></defs>{arrows}{boxes}</svg>'
+        'markerHeight="8" orient="auto"><path class="tip" d="M0 0.8 7.5 4 0 7.2z"/></marker></defs>'
+        "{arrows}{boxes}</svg>"
     ).format(width=width, height=height, said=lineage.sentence, arrows=arrows, boxes=boxes)
 
 
@@ -52,12 +55,12 @@ def _from_above(source: Node, target: Node) -> bool:
 def _arrow(source: Node, target: Node, below: float) -> Markup:
     x, y = _right(source.column), _top(source.row) + HEIGHT / 2
     if _from_above(source, target):
-        to_x, to_y, bend = _left(target.column) + WIDTH / 2, _top(target.row), 12
-        path = f"M{x} {y}H{to_x - bend}Q{to_x} {y} {to_x} {y + bend}V{to_y}"
+        to_x, bend = _left(target.column) + WIDTH // 2, 12
+        path = f"M{x} {y}H{to_x - bend}Q{to_x} {y} {to_x} {y + bend}V{_top(target.row)}"
     else:
-        to_x, to_y = _left(target.column), _top(target.row) + HEIGHT / 2 + below
+        to_x, end = _left(target.column), _top(target.row) + HEIGHT / 2 + below
         last = to_x - ACROSS  # along its own row up to the gap before the target
-        path = f"M{x} {y}H{last}C{last + ACROSS / 2} {y} {to_x - ACROSS / 2} {to_y} {to_x} {to_y}"
+        path = f"M{x} {y}H{last}C{last + ACROSS / 2} {y} {to_x - ACROSS / 2} {end} {to_x} {end}"
     return Markup('<path class="arrow" marker-end="url(#tip)" d="{}"/>').format(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 from ganops.errors import DamagedFile, UserError
-from ganops.files import canonical_json, sha256_bytes, sha256_file, write_bytes
+from ganops.files import sha256_bytes, sha256_file, write_bytes
 from ganops.ports import KeyRing, ModelRegistry, ModelVersion, Repository, Tracker
 from ganops.provenance.facts import DecisionFacts, Facts
 from ganops.provenance.journal import Journal
@@ -133,7 +133,8 @@ class WorkspaceNotary:
         model, statement = facts.model, statement_of(facts)
         version, layout = model.version, self.workspace.layout
         number = 1 + len(stating(self.journal.of(model.name), version))  # one that a killed process left is replaced
-        content = self.keys.sealed(canonical_json(statement)) if key is not None else statement
+        payload = json.dumps(statement, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        content = self.keys.sealed(payload) if key is not None else statement
         path = statement_path(layout, model.name, version, number)
         data = (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
         write_bytes(path, data)

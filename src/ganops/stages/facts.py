@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ganops import __version__
 from ganops.config import Config
 from ganops.data import prepared
 from ganops.data.validated import read_verdict
@@ -20,7 +21,6 @@ from ganops.provenance.machine import machine_facts, modules
 from ganops.stages.evaluate import REPORT
 from ganops.stages.train import SCORE_SEED
 from ganops.training.loop import SAMPLE_SEED
-from ganops import __version__
 from ganops.workspace import Workspace
 
 _EMBEDDED = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvc/config")

@@ -72,7 +72,7 @@ def reproduce(
     workspaces.load(layout).config.candidate(facts.model.candidate)
     for number, stage in enumerate(steps, start=1):
         progress(number, total, stage)
-        pipeline.run(stage, lambda line: None)
+        pipeline.run(stage, _unheard)
     progress(total, total, "done")
     snapshot = load_snapshot(layout.snapshot(facts.model.candidate)).sha256
     fd = require_report(layout, facts.model.candidate).fd_star.value
@@ -83,6 +83,10 @@ def reproduce(
         *machine_notes(facts.machine, machine_facts()),
     )
     return reproduced(facts, snapshot, fd, {stage: made.get(stage, "") for stage in steps}, stated, notes)
+
+
+def _unheard(line: str) -> None:
+    """What stages print is of no interest here."""
 
 
 def _workspace(facts: Facts, folder: Path, pipeline_at: Callable[[Layout], Pipeline]) -> Layout:
@@ -112,8 +116,8 @@ def _require_our_commands(pipeline: str) -> None:
     odd = [command for command in commands if not (isinstance(command, str) and _COMMAND.fullmatch(command))]
     if odd:
         raise UserError(
-            f"The statement's dvc.yaml runs {str(odd[0])[:100]!r}, which is not a stage of GanOps: it is not run. Look at "
-            "it (`ganops audit show`), and run it by hand if you trust it."
+            f"The statement's dvc.yaml runs {str(odd[0])[:100]!r}, which is not a stage of GanOps: it is not run. Look "
+            "at it (`ganops audit show`), and run it by hand if you trust it."
         )
 
 

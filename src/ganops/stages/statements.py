@@ -67,7 +67,9 @@ def read_stated(layout: Layout, keys: KeyRing, model: str, entry: Entry) -> Stat
     """
     number = entry.details.get(NUMBER)
     if not isinstance(number, int):
-        raise DamagedFile(f"The journal's line on version {entry.version} ({entry.event}) names no number of a statement.")
+        raise DamagedFile(
+            f"The journal's line on version {entry.version} ({entry.event}) names no number of a statement."
+        )
     path = statement_path(layout, model, entry.version, number)
     where = f"The statement {path.relative_to(layout.root)}"
     try:
