@@ -17,6 +17,8 @@ from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG, MlflowTracker
 from ganops.errors import DamagedFile, RegistryError, TrackingError
 from ganops.layout import Layout
 from ganops.models import ModelSpec, build_generator, load_snapshot, save_snapshot
+from ganops.stages.standing import put, settle
+from ganops.stages.tags import Standing
 
 pytestmark = pytest.mark.slow
 
@@ -52,25 +54,53 @@ def registered(store: MlflowStore, folder: Path, seed: int) -> MlflowRegistry:
 def test_versions_stages_and_aliases_move_together(store: MlflowStore, tmp_path: Path) -> None:
     registry = registered(store, tmp_path, 1)
     (first,) = registry.versions()
-    assert (first.version, first.stage, first.aliases) == (1, "Staging", ("challenger",))
-    registry.promote(first, None)
+    assert (first.version, first.stage, first.aliases) == (1, "None", ())
+    settle(registry, Standing(challenger=1))
+    (first,) = registry.versions()
+    assert (first.stage, first.aliases) == ("Staging", ("challenger",))
+    put(registry, Standing(champion=1), leaving=None)
     (first,) = registry.versions()
     assert (first.stage, first.aliases) == ("Production", ("champion",))
 
     registered(store, tmp_path, 2)
+    settle(registry, Standing(champion=1, challenger=2))
     second, first = registry.versions()
     assert second.aliases == ("challenger",) and first.aliases == ("champion",)
-    registry.promote(second, first)
+    for _ in range(2):  # every step may be done twice
+        put(registry, Standing(champion=2, previous=1), leaving=1)
+        second, first = registry.versions()
+        assert (second.stage, second.aliases) == ("Production", ("champion",))
+        assert (first.stage, first.aliases) == ("Archived", ("previous",))
+    put(registry, Standing(challenger=1), leaving=2)
     second, first = registry.versions()
-    assert (second.stage, second.aliases) == ("Production", ("champion",))
-    assert (first.stage, first.aliases) == ("Archived", ("previous",))
+    assert (second.stage, second.aliases, first.stage) == ("Archived", (), "Staging")
+
+
+def test_production_changes_hands_in_one_step(store: MlflowStore, tmp_path: Path) -> None:
+    registered(store, tmp_path, 1)
+    registry = registered(store, tmp_path, 2)
+    registry.move(1, "Production")
+    registry.move(2, "Production")
+    assert [version.stage for version in registry.versions()] == ["Production", "Archived"]
 
 
 def test_a_passed_over_challenger_is_archived(store: MlflowStore, tmp_path: Path) -> None:
-    registered(store, tmp_path, 1)
-    registry = registered(store, tmp_path, 2)
+    registry = registered(store, tmp_path, 1)
+    settle(registry, Standing(challenger=1))
+    registered(store, tmp_path, 2)
+    settle(registry, Standing(challenger=2))
     second, first = registry.versions()
     assert (second.stage, first.stage) == ("Staging", "Archived") and first.aliases == ()
+    assert settle(registry, Standing(challenger=2)) == ()
+
+
+def test_the_model_itself_is_tagged(store: MlflowStore, tmp_path: Path) -> None:
+    registry = MlflowRegistry(store, "generator")
+    assert registry.model_tags() == {}
+    registered(store, tmp_path, 1)
+    registry.tag_model({"ganops.owner": "me", "ganops.lock": "file"})
+    registry.tag_model({"ganops.lock": "postgresql:1/x"})
+    assert dict(registry.model_tags()) == {"ganops.owner": "me", "ganops.lock": "postgresql:1/x"}
 
 
 def test_a_version_comes_back_as_it_was_registered(store: MlflowStore, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganops.errors import DamagedFile, WorkspaceError
+from ganops.files import canonical_json, digest_json
 from ganops.provenance.journal import Journal
 
 
@@ -84,24 +85,70 @@ def test_attempts_count_challengers_against_a_champion_on_one_reference(tmp_path
     assert (journal.attempts("r"), journal.attempts("other")) == (2, 0)
 
 
-def test_a_decision_is_stored_once(tmp_path: Path) -> None:
+def test_a_challenger_tried_against_two_champions_is_two_tries(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    journal.append("kept-champion", 2, "again", {"reference": "r", "champion": "other", "challenger": "b"})
+    assert journal.attempts("r") == 2
+
+
+def test_a_comparison_and_a_decision_are_stored_once(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    assert journal.stored("ab12") is None
-    journal.store("ab12", {"promote": False})
-    assert journal.stored("ab12") == {"promote": False}
-    with pytest.raises(AssertionError):
-        journal.store("ab12", {"promote": True})
+    assert journal.comparison("ab12") is None and journal.decision("ab12") is None
+    journal.store("comparisons", "ab12", {"gain": 1})
+    assert journal.comparison("ab12") == {"gain": 1} and journal.decision("ab12") is None
+    journal.store("decisions", "ab12", {"promote": False})
+    assert journal.decision("ab12") == {"promote": False} and journal.decided_pairs() == ("ab12",)
+    for folder in ("comparisons", "decisions"):
+        with pytest.raises(AssertionError):
+            journal.store(folder, "ab12", {"promote": True})
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[]", b'{"promote": true}'])
 def test_a_stored_decision_that_was_changed_is_refused(tmp_path: Path, content: bytes) -> None:
     journal = Journal(tmp_path)
-    evidence = journal.store("ab12", {"promote": False})
+    evidence = journal.store("decisions", "ab12", {"promote": False})
     journal.append("kept-champion", 2, "not better", {"pair": "ab12", "evidence": evidence})
     path = tmp_path / "decisions" / "ab12.json"
     path.write_bytes(content)
     with pytest.raises(DamagedFile, match=r"ab12.json .*git checkout"):
-        journal.stored("ab12")
+        journal.decision("ab12")
+
+
+def test_lines_of_before_actors_were_written_down_still_chain(tmp_path: Path) -> None:
+    body = {"time": "2026-01-31T02:14:09+00:00", "event": "promoted", "version": 1, "reason": "first", "details": {}}
+    line = {**body, "previous": "0" * 64}
+    line["digest"] = digest_json(line)
+    (tmp_path / "journal.jsonl").write_bytes(canonical_json(line) + b"\n")
+    journal = Journal(tmp_path, "ada")
+    journal.append("kept-champion", 2, "not better", {})
+    assert [entry.actor for entry in journal.entries()] == ["", "ada"]
+
+
+def test_a_change_is_open_until_it_is_answered_or_taken_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.open_intent("m") is None
+    one = journal.append("intended", 1, "better", {"model": "m", "workspace": "here"})
+    assert journal.open_intent("m") == one and journal.open_intent("other") is None
+    assert journal.open_intent("m", "elsewhere") is None, "a clone leaves it to the workspace that it comes from"
+    journal.append("promoted", 1, "better", {"model": "m", "intent": one.digest})
+    assert journal.open_intent("m") is None
+    two = journal.append("intended", 2, "better", {"model": "m"})
+    back = journal.append("intended", 2, "taken back", {"model": "m", "undoes": two.digest})
+    assert journal.open_intent("m") == back
+    journal.append("undone", 2, "taken back", {"model": "m", "intent": back.digest, "undoes": two.digest})
+    assert journal.open_intent("m") is None
+
+
+def test_damage_is_seen_in_what_was_read_whole_before(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    head = journal.head()
+    assert (head.count, head.digest) == (3, journal.entries()[-1].digest)
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole.replace(b"lowest", b"LOWEST"))
+    with pytest.raises(DamagedFile, match="Line 1"):
+        journal.entries()
+    journal.path.write_bytes(whole)
+    assert journal.head() == head
 
 
 def test_writers_at_once_keep_the_chain(tmp_path: Path) -> None:

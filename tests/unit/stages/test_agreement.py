@@ -7,7 +7,7 @@ import pytest
 
 from ganops.errors import DamagedFile
 from ganops.ports import ModelVersion
-from ganops.provenance.journal import Journal
+from ganops.provenance.journal import Event, Journal
 from ganops.stages.agreement import require_agreement
 
 
@@ -59,6 +59,31 @@ def test_a_journal_whose_end_was_cut_off_is_noticed(journal: Journal) -> None:
     assert "version 1 of the model generator was decided on (promoted)" in refused(journal, TWO, ONE)
     path.unlink()
     assert "git checkout journal" in refused(journal, TWO, ONE)
+
+
+def test_a_rollback_is_a_line_on_where_it_went_and_a_tag_on_where_it_came_from(journal: Journal) -> None:
+    journal.append("promoted", 2, "better", {"model": "generator", "snapshot": "b"})
+    journal.append("rolled-back", 1, "bad hands", {"model": "generator", "snapshot": "a", "from": 2, "to": 1})
+    gone_back = version(2, "b", {"ganops.decision": "rolled-back"})
+    require_agreement(journal, (gone_back, ONE), "generator", "")
+    assert "version 1 of the model generator was rolled-back" in refused(journal, gone_back)
+    assert "version 3" in refused(journal, version(3, "c", {"ganops.decision": "rolled-back"}), gone_back, ONE)
+
+
+def test_what_another_workspace_decided_is_not_missed_here(journal: Journal) -> None:
+    theirs = version(3, "c", {"ganops.decision": "promoted", "ganops.decided_by": "elsewhere"})
+    require_agreement(journal, (theirs, TWO, ONE), "generator", "", "here")
+    ours = version(3, "c", {"ganops.decision": "promoted", "ganops.decided_by": "here"})
+    with pytest.raises(DamagedFile, match="version 3"):
+        require_agreement(journal, (ours, TWO, ONE), "generator", "", "here")
+
+
+@pytest.mark.parametrize("event", ["pending", "kept-champion", "rejected"])
+def test_every_decision_has_its_line(journal: Journal, event: Event) -> None:
+    decided = version(2, "b", {"ganops.decision": event})
+    assert f"was decided on ({event})" in refused(journal, decided, ONE)
+    journal.append(event, 2, "why", {"model": "generator"})
+    require_agreement(journal, (decided, ONE), "generator", "")
 
 
 def test_another_model_has_a_history_of_its_own(journal: Journal) -> None:
