@@ -223,6 +223,10 @@ class App:
         """The best candidate becomes the challenger, unless that very snapshot is a version already."""
         self.observe("register", 0, 0, "")
         registration = register(self.workspace, self.registrar, self.record.known_run)
+        if registration.new and self.keys.signs_as is None:
+            unsigned = f"Version {registration.version.version} is NOT SIGNED: `ganops keys init` makes a key."
+            registration = replace(registration, sentence=f"{registration.sentence}. {unsigned}")
+            self.say(unsigned)
         self.observe("register", 1, 1, "done")
         return registration
 

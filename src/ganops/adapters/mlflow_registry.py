@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, final
 
 import ganops
+from ganops import plain_yaml
 from ganops.adapters.mlflow_store import MlflowStore
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
 from ganops.errors import RegistryError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _SERVED_CODE = ("__init__.py", "errors.py", "files.py", "models")
 """What of GanOps travels with a model."""
 
+_LOADED_AS = "registered_model_meta"
 _SERVED_PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch")
 
 
@@ -69,7 +71,9 @@ class MlflowRegistry:
         with self._talking(f"downloading version {version.version}"):
             # from where it is served, which somebody may have pointed elsewhere than to the run
             source = self._client.get_model_version_download_uri(self.name, str(version.version))
-            return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.store.uri))
+            model = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.store.uri))
+        _forget_loading(model, version)
+        return model
 
     def point(self, alias: Alias, version: int | None) -> None:
         with self._talking(f"setting the alias {alias}"):
@@ -129,6 +133,22 @@ def _version(item: Any, aliases: Mapping[str, str]) -> ModelVersion:
         tags=tags,
         run=str(item.run_id) if item.run_id else None,
     )
+
+
+def _forget_loading(model: Path, version: ModelVersion) -> None:
+    """Whoever loads `models:/NAME/VERSION` from local files has MLflow note that in the folder itself: no part of it.
+
+    A note that says anything else stays, to be found.
+    """
+    note = model / _LOADED_AS
+    try:
+        said = plain_yaml.load(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if said in (
+        {"model_name": version.name, "model_version": number} for number in (version.version, str(version.version))
+    ):
+        note.unlink()
 
 
 @contextmanager

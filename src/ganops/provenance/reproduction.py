@@ -17,8 +17,8 @@ Promise = Literal["same-sha256", "within-interval", "none"]
 @final
 @dataclass(frozen=True)
 class Reproduction:
-    """differing: stages whose outputs are not those that were stated, first to last. notes: what is not as it was
-    then: code, libraries, hardware. fd: the distance of the model made again, and the stated interval."""
+    """differing: what stages have read of each other and is not as stated, first to last. notes: what is not as it was
+    then: code, libraries, hardware. fd: the distance of the model made again; low, high: the stated interval."""
 
     version: int
     promise: Promise
@@ -34,7 +34,7 @@ class Reproduction:
     def sentence(self) -> str:
         if self.promise == "same-sha256":
             return f"Version {self.version} was made again, byte for byte: the same sha256 {self.snapshot[:16]}."
-        first = f", from the stage {self.differing[0]} on" if self.differing else ""
+        first = f", from {self.differing[0]} on" if self.differing else ""
         where = f"{self.fd:z.2f}, where {self.low:z.2f} to {self.high:z.2f} was stated"
         if self.promise == "within-interval":
             return (
@@ -65,14 +65,14 @@ def reproduced(
     facts: Facts,
     snapshot: str,
     fd: float,
-    outputs: Mapping[str, str],
-    stated_outputs: Mapping[str, str],
+    read: Mapping[str, str],
+    stated_read: Mapping[str, str],
     notes: tuple[str, ...],
 ) -> Reproduction:
     """Which promise held.
 
-    snapshot: sha256 of the model made again; fd: its FD* on select. outputs, stated_outputs: by stage, the md5 of what
-    it left, as DVC has it.
+    snapshot: sha256 of the model made again; fd: its FD* on select. read, stated_read: what stages have
+    read of each other, with the md5 that DVC has of it, in order.
     """
     low, high = stated_interval(facts)
     promise: Promise = "none"
@@ -80,7 +80,7 @@ def reproduced(
         promise = "same-sha256"
     elif low <= fd <= high:
         promise = "within-interval"
-    differing = tuple(stage for stage, md5 in outputs.items() if stated_outputs.get(stage) != md5)
+    differing = tuple(name for name, md5 in read.items() if stated_read.get(name) != md5)
     return Reproduction(facts.model.version, promise, snapshot, facts.model.snapshot, fd, low, high, differing, notes)
 
 

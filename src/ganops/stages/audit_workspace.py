@@ -78,8 +78,8 @@ class WorkspaceAudit:
                     "statement",
                     _number(path.parent.name),
                     f"The statement {path.relative_to(self.sources.workspace.root)} is named by no line of the "
-                    "journal: the journal's end was cut off, or the statement was put there. (A command that was killed "
-                    "leaves one, too, and the same command given again names it.)",
+                    "journal: the journal's end was cut off, or the statement was put there. (A command that was "
+                    "killed leaves one, too, and the same command given again names it.)",
                 )
 
     def _standing(self) -> Iterator[Finding]:

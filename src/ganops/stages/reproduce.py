@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from io import StringIO
@@ -76,13 +76,13 @@ def reproduce(
     progress(total, total, "done")
     snapshot = load_snapshot(layout.snapshot(facts.model.candidate)).sha256
     fd = require_report(layout, facts.model.candidate).fd_star.value
-    made = _outputs((layout.root / "dvc.lock").read_text(encoding="utf-8"))
-    stated = _outputs(facts.code.workspace_files.get("dvc.lock", ""))
+    made = _inputs((layout.root / "dvc.lock").read_text(encoding="utf-8"), steps)
+    stated = _inputs(facts.code.workspace_files.get("dvc.lock", ""), steps)
     notes = (
         *code_notes(facts.code, __version__, modules()),
         *machine_notes(facts.machine, machine_facts()),
     )
-    return reproduced(facts, snapshot, fd, {stage: made.get(stage, "") for stage in steps}, stated, notes)
+    return reproduced(facts, snapshot, fd, made, stated, notes)
 
 
 def _unheard(line: str) -> None:
@@ -147,10 +147,14 @@ def _restore_data(facts: Facts, layout: Layout, pipeline: Pipeline, from_cache: 
     pipeline.add(layout.raw)
 
 
-def _outputs(lock: str) -> dict[str, str]:
-    """By stage, the md5 of its first output, which `dvc.lock` says."""
+def _inputs(lock: str, stages: Sequence[str]) -> dict[str, str]:
+    """What stages have read of each other, by its name, with the md5 that `dvc.lock` has of it, in order.
+
+    Not what they left: that holds times and pages for people, too.
+    """
     try:
-        stages: Mapping[str, Any] = plain_yaml.load(lock)["stages"]
-        return {name: str(stage["outs"][0]["md5"]) for name, stage in stages.items() if stage.get("outs")}
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        tables: Mapping[str, Any] = plain_yaml.load(lock)["stages"]
+        read = [item for stage in stages for item in tables[stage]["deps"]]
+        return {str(item["path"]): str(item["md5"]) for item in read if not str(item["path"]).startswith("data/code/")}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
