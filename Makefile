@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-unit lint bench bench-train lock clean
+.PHONY: demo test test-unit soak lint bench bench-train lock clean
 
 demo: $(READY)  ## the whole path on real digits, in about three minutes on two idle cores
 	$(BIN)/ganops demo demo
@@ -14,6 +14,9 @@ test: lint  ## lint, types, import contracts, then every test
 
 test-unit: $(READY)  ## without vendors and without long trainings
 	$(BIN)/python -m pytest tests/unit
+
+soak: $(READY)  ## races and crashes at length, about half an hour; prints the figures of docs/reliability.md
+	GANOPS_SOAK=1 $(BIN)/python -m pytest -q tests/promotion/test_races.py tests/promotion/test_crashes.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

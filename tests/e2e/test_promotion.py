@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 from user_shell import Shell
@@ -12,7 +13,7 @@ from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.bootstrap import App
 from ganops.errors import GanOpsError, IncomparableReports, RegistryError
 from ganops.layout import Layout
-from ganops.provenance.journal import Journal
+from ganops.provenance.journal import Entry, Event, Journal
 from ganops.stages import promote as stage
 
 pytestmark = pytest.mark.slow
@@ -35,38 +36,43 @@ def test_a_registry_that_fails_means_no_promotion_and_the_decision_is_carried_ou
 ) -> None:
     registration = app.register()
 
-    def refuse(self: MlflowRegistry, challenger: object, champion: object) -> None:
+    def refuse(self: MlflowRegistry, version: int, stage: str) -> None:
         raise RegistryError("the server is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowRegistry, "promote", refuse)
-        with pytest.raises(RegistryError):
+        patch.setattr(MlflowRegistry, "move", refuse)
+        with pytest.raises(RegistryError, match="Nothing was promoted"):
             app.promote(registration)
     assert [version.stage for version in app.registry.versions()] == ["Staging"]
-    assert events(app) == ["registered"]
+    assert [version.aliases for version in app.registry.versions()] == [("challenger",)]
+    assert events(app) == ["registered", "intended", "intended"], "announced, and taken back as far as it went"
     with monkeypatch.context() as patch:
         patch.setattr(stage, "compare", lambda *arguments: pytest.fail("a decision is taken once"))
         assert app.promote(registration).outcome == "promoted"
-    assert events(app) == ["registered", "promoted"]
+    assert events(app)[3:] == ["undone", "intended", "promoted"]
     assert [version.aliases for version in app.registry.versions()] == [("champion",)]
 
 
 def test_a_history_that_was_cut_off_by_a_kill_is_completed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     registration = app.register()
 
-    def killed(self: Journal, *arguments: object) -> None:
-        raise KeyboardInterrupt
+    append = Journal.append
+
+    def killed(self: Journal, event: Event, *arguments: Any) -> Entry:
+        if event == "promoted":
+            raise KeyboardInterrupt
+        return append(self, event, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "append", killed)
         with pytest.raises(KeyboardInterrupt):
             app.promote(registration)
     assert [version.stage for version in app.registry.versions()] == ["Production"]
-    assert events(app) == ["registered"]
+    assert events(app) == ["registered", "intended"]
     assert app.promote(registration).outcome == "unchanged"
-    assert events(app) == ["registered", "promoted"]
+    assert events(app) == ["registered", "intended", "promoted"]
     app.promote(registration)
-    assert events(app) == ["registered", "promoted"]
+    assert events(app) == ["registered", "intended", "promoted"]
 
 
 def test_an_edited_journal_stops_promotion(app: App) -> None:

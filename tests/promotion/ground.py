@@ -25,8 +25,7 @@ from ganops.layout import Layout
 from ganops.models import ModelSpec, build_generator, save_snapshot
 from ganops.ports import ModelVersion
 from ganops.stages.promote import Pair
-from ganops.stages.standing import settle
-from ganops.stages.tags import Standing
+from ganops.stages.standing import settle, standing_of
 
 REFERENCE = references.reference_hash("e" * 64, "1" * 64)
 _GUARDS = ("kernel_distance", "coverage", "recall", "class_coverage", "memorisation")
@@ -59,9 +58,8 @@ def add_versions(app: App, count: int) -> list[ModelVersion]:
         run = app.tracker.start("lite", None, {"seed": seed}, {SNAPSHOT_TAG: saved.sha256})
         version = app.registry.register(path, saved.sha256, run, {"ganops.candidate": "lite", "ganops.fd": str(seed)})
         app.journal.append("registered", version.version, "made", {"model": version.name, "snapshot": saved.sha256})
-    versions = app.registry.versions()
-    now = Standing(*(next((v.version for v in versions if a in v.aliases), None) for a in ("champion", "previous")))
-    settle(app.registry, replace(now, challenger=versions[0].version))
+        now = standing_of(app.registry.versions())
+        settle(app.registry, replace(now, challenger=version.version))
     return sorted(app.registry.versions(), key=lambda version: version.version)
 
 
@@ -99,7 +97,9 @@ def require_whole(app: App) -> int | None:
     champion = next((version.version for version in versions if "champion" in version.aliases), None)
     assert production == ([] if champion is None else [champion]), (production, champion)
     for version in versions:
-        wanted = "Production" if "champion" in version.aliases else "Staging" if "challenger" in version.aliases else None
+        wanted = (
+            "Production" if "champion" in version.aliases else "Staging" if "challenger" in version.aliases else None
+        )
         assert version.stage == (wanted or "Archived"), (version.version, version.stage, version.aliases)
     assert app.journal.open_intent(app.registry.name) is None
     assert app.doctor(repair=False, adopt=False) == []

@@ -307,3 +307,26 @@ def test_a_configuration_is_frozen() -> None:
     config = configuration.parse(params())
     with pytest.raises(Exception, match="frozen"):
         config.seed = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "lock", ["file", "env:GANOPS_LOCK", "postgresql://ganops@db.example:5432/locks", "host=db dbname=locks user=ganops"]
+)
+def test_the_promotion_lock_is_a_file_or_a_dsn(lock: str) -> None:
+    assert configuration.parse(changed("promotion.lock", lock)).promotion.lock == lock
+
+
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "postgresql://me:s3cret@db/locks",
+        "postgres://me:s3cret@db/locks",
+        "postgresql://db/locks?user=me&password=s3cret",
+        "host=db password = s3cret",
+        "host=db sslpassword=s3cret",
+    ],
+)
+def test_a_password_has_no_place_in_params(lock: str) -> None:
+    with pytest.raises(ConfigError, match=r"PGPASSWORD or a pgpass file.*env:NAME") as raised:
+        configuration.parse(changed("promotion.lock", lock))
+    assert "s3cret" not in str(raised.value)

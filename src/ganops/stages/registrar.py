@@ -19,6 +19,11 @@ def unverified(version: ModelVersion) -> None:
     """Asks nothing more of a version than that it can be served."""
 
 
+def said(error: RegistryError) -> str:
+    """What went wrong, without the adapter's word that nothing was promoted: whoever knows says it."""
+    return str(error).rstrip(".").removesuffix(". Nothing was promoted")
+
+
 def unmarked(entry: Entry, count: int) -> None:
     """Keeps the journal's end nowhere else."""
 
@@ -94,14 +99,17 @@ class Registrar:
                 self.registry.tag(version, tags)
             self.anchor()
         except RegistryError as error:
-            self.say(f"It is done and stands in {self.journal.path}, but the registry's tags are behind: {error}")
+            self._behind(error)
 
     def finish(self, change: Change) -> None:
         """Note that a change of champion is whole; as `conclude`, it may be made up for later."""
         try:
             self.record(replace(change, done=True))
         except RegistryError as error:
-            self.say(f"It is done and stands in {self.journal.path}, but the registry's tags are behind: {error}")
+            self._behind(error)
+
+    def _behind(self, error: RegistryError) -> None:
+        self.say(f"It is done and stands in {self.journal.path}, but the registry's tags are behind: {said(error)}.")
 
     def anchor(self) -> None:
         """Keep the journal's length and last digest in the registry, where cutting the journal does not reach."""

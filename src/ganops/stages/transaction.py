@@ -16,7 +16,7 @@ from typing import Any, Literal, final
 from ganops.errors import RegistryError
 from ganops.ports import ModelVersion
 from ganops.provenance.journal import Entry
-from ganops.stages.registrar import Registrar
+from ganops.stages.registrar import Registrar, said
 from ganops.stages.standing import put, standing_of
 from ganops.stages.tags import Change, Standing, carried_out
 
@@ -124,16 +124,16 @@ def _answered(registrar: Registrar, intent: Entry, change: Change) -> Entry:
 
 def _taken_back(registrar: Registrar, intent: Entry, error: RegistryError) -> RegistryError:
     """Put the old champion back, and say how that went. It is announced, so that it happens after a kill, too."""
-    said = str(error).rstrip(".").removesuffix(". Nothing was promoted")
-    undo = _undoing(registrar, intent, f"the registry failed on the way ({said})")
+    why = said(error)
+    undo = _undoing(registrar, intent, f"the registry failed on the way ({why})")
     try:
         _carried_out(registrar, undo)
     except RegistryError:
         return RegistryError(
-            f"{said}. Nothing was promoted, but the registry may hold a part of the change: `ganops recover`, or any "
+            f"{why}. Nothing was promoted, but the registry may hold a part of the change: `ganops recover`, or any "
             "other command that changes something, takes it back as soon as the registry answers."
         )
-    return RegistryError(f"{said}. Nothing was promoted: what had been begun was taken back.")
+    return RegistryError(f"{why}. Nothing was promoted: what had been begun was taken back.")
 
 
 def _undoing(registrar: Registrar, intent: Entry, why: str) -> Entry:

@@ -1,0 +1,125 @@
+"""promote, approve, reject, rollback, recover, doctor and history, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ground import add_versions, reopened, store_comparisons
+
+from ganops import cli
+from ganops.adapters.dvc_pipeline import DvcPipeline
+from ganops.bootstrap import App
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def kept(app: App) -> App:
+    """The workspace with a history in git."""
+    app = reopened(app, git__commit=True)
+    pipeline = DvcPipeline(app.layout)
+    pipeline.init()
+    pipeline.commit("Begin")
+    versions = add_versions(app, 1)
+    store_comparisons(app, versions, (10.0, 8.0, 11.0, 6.0), 0.1)
+    return app
+
+
+@pytest.fixture
+def ganops(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """The command line in this process: what it printed, or the JSON of it, after it ended with `expect`."""
+
+    def run(*arguments: str, expect: int = 0) -> Any:
+        monkeypatch.setattr("sys.argv", ["ganops", "-w", str(tmp_path / "copy"), *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        assert ended.value.code == expect, (arguments, told)
+        if expect:
+            last = told.err.splitlines()[-1]
+            assert last.startswith("error: ")
+            return last
+        return json.loads(told.out) if "--json" in arguments else told.out
+
+    return run
+
+
+def git(app: App, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=app.layout.root, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANOPS_ACTOR", "ada@example.org")
+    dry = ganops("promote", "2", "--dry-run", "--json")
+    assert (dry["decision"], dry["dry_run"], dry["champion"], dry["attempt"]) == ("promoted", True, 1, 1)
+    assert [check["verdict"] for check in dry["checks"] if check["name"] == "fd_improvement"] == ["passed"]
+    assert "Dry run, nothing was changed. Promoted." in ganops("promote", "2", "--dry-run")
+    assert ganops("promote", "2", "--json")["decision"] == "promoted"
+    assert ganops("promote", "3", "--json")["decision"] == "kept-champion"
+    assert ganops("promote", "--json")["version"] == 4, "by default the challenger"
+    gone_back = ganops("rollback", "--reason", "too  many\nhands [/]", "--json")
+    assert (gone_back["from"], gone_back["to"], gone_back["reason"]) == (4, 2, "too many hands [/]")
+    asked = ganops("promote", "4", "--json")
+    assert asked["decision"] == "pending" and asked["champion"] == 2
+    assert ganops("reject", "4", "--by", "grace", "--reason", "still too many", "--json")["actor"] == "grace"
+    assert ganops("recover", "--json") == {"recovered": None}
+    assert ganops("doctor", "--json") == {"healthy": True, "findings": []}
+    versions = {row["version"]: row for row in ganops("status", "--json")["versions"]}
+    assert [versions[n]["decision"] for n in (1, 2, 3, 4)] == ["promoted", "rolled-back", "kept-champion", "rejected"]
+    events = ganops("history", "--json")["events"]
+    told = [(event["event"], event["version"], event["from"], event["to"]) for event in events[4:]]
+    assert told == [
+        ("registered", 4, None, None),
+        ("promoted", 2, 1, 2),
+        ("kept-champion", 3, 2, 2),
+        ("promoted", 4, 2, 4),
+        ("rolled-back", 2, 4, 2),
+        ("pending", 4, 2, 4),
+        ("rejected", 4, 2, 2),
+    ]
+    assert [event["actor"] for event in events[5:]] == ["ada@example.org"] * 5 + ["grace"]
+    assert "too many hands [/]" in ganops("history").replace("\n", " ") or "[/]" in ganops("history")
+    tags = git(kept, "tag", "--list").splitlines()
+    assert [tag.split("/")[2].rsplit("-", 1)[0] for tag in tags] == sorted(
+        ["v2-promoted", "v3-kept-champion", "v4-promoted", "v2-rolled-back", "v4-pending", "v4-rejected"]
+    )
+    head = kept.journal.head()
+    (last,) = (tag for tag in tags if tag.endswith(f"-{head.count}"))
+    assert f"journal {head.count}:{head.digest}" in git(kept, "tag", "--list", "--format=%(contents)", last)
+    assert git(kept, "cat-file", "-t", last) == "tag" and not git(kept, "status", "--porcelain", "journal")
+    anchors = [value for name, value in kept.registry.model_tags().items() if name.startswith("ganops.journal.")]
+    assert anchors == [f"{head.count}:{head.digest}"]
+
+
+def test_mistakes_are_one_paragraph(app: App, ganops: Command) -> None:
+    assert "There is no version 99" in ganops("promote", "99", expect=2)
+    assert "Missing option '--reason'" in ganops("rollback", expect=2)
+    assert "--reason needs a text" in ganops("rollback", "--reason", "  ", expect=2)
+    assert "--by needs at most" in ganops("approve", "2", "--by", "x" * 3000, "--reason", "why", expect=2)
+    assert "no earlier champion" in ganops("rollback", "--reason", "why", expect=2)
+    assert "'--to'" in ganops("rollback", "--to", "0", "--reason", "why", expect=2)
+    assert "waits for nobody's word" in ganops("reject", "2", "--by", "ada", "--reason", "why", expect=2)
+    app.store.client().set_registered_model_alias("generator", "champion", "3")
+    assert "ganops doctor --repair" in ganops("promote", "2", expect=1)
+    assert "Registry and journal do not agree" in ganops("doctor", expect=1)
+    assert ganops("doctor", "--repair", "--json")["healthy"] is True
+    app.store.client().delete_registered_model_alias("generator", "challenger")
+    assert "has no challenger" in ganops("promote", expect=2)
+    params = app.layout.params.read_text()
+    app.layout.params.write_text(params.replace("lock: file", "lock: postgresql://me:s3cret@host/x"))
+    said = ganops("promote", expect=2)
+    assert "PGPASSWORD" in said and "env:NAME" in said and "s3cret" not in said
+    app.layout.params.write_text(params.replace("lock: file", "lock: env:NO_SUCH_LOCK"))
+    assert "NO_SUCH_LOCK is not set" in ganops("promote", expect=2)
+    app.layout.params.write_text(params.replace("lock: file", "lock: flie"))
+    assert "lock must be `file`" in ganops("promote", expect=2)
