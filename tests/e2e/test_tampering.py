@@ -6,10 +6,12 @@ One workspace with two signed versions, of which the first is the champion; a co
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +22,7 @@ from user_shell import Shell
 
 from ganops import bootstrap, workspace
 from ganops.adapters.key_ring import WorkspaceKeys
+from ganops.errors import DamagedFile, UserError
 from ganops.files import digest_json, sha256_bytes, sha256_file, write_json
 from ganops.layout import Layout
 from ganops.provenance.verification import Audit
@@ -467,3 +470,64 @@ def test_tampering_is_found_and_named(way: Callable[[Path], None], root: Path) -
     assert any(
         (finding.kind, finding.version) == (kind, version) and re.search(words, finding.sentence) for finding in found
     ), [finding.to_json() for finding in found]
+
+
+# ---------------------------------------------------------------- what is no tampering, and what follows from some
+
+
+def test_serving_the_champion_leaves_its_files_as_they_were_signed(root: Path) -> None:
+    """MLflow runs a model from where it is kept, and Python would compile it there."""
+    code = f"import mlflow; print(len(mlflow.pyfunc.load_model('models:/{MODEL}@champion').predict([{{'n': 2}}])))"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    uri = f"sqlite:///{root}/.ganops/mlflow/mlflow.db"
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**environment, "MLFLOW_TRACKING_URI": uri},
+        cwd=root.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.split()[-1] == "2"
+    assert [finding.sentence for finding in verified(root, 1).findings] == []
+
+
+@pytest.mark.parametrize(
+    "way", [a_byte_of_the_weights, a_file_more, where_it_is_served_from, a_statement_edited, the_public_key]
+)
+def test_a_version_that_is_not_as_stated_is_not_promoted(way: Callable[[Path], None], root: Path) -> None:
+    version = bootstrap.open_app(root).sources.versions[1]
+    way(root)
+    with pytest.raises(DamagedFile, match=r"not what was stated|is not the one|not among those in keys/"):
+        bootstrap.open_app(root).registrar.verify(version)
+
+
+def test_what_is_not_signed_is_said_and_can_be_forbidden(copied: Shell) -> None:
+    app = bootstrap.open_app(copied.folder)
+    audit = app.audit(1)
+    assert [finding.sentence for finding in audit.findings] == []
+    assert any(remark.startswith("NOT SIGNED: version 1.") for remark in audit.remarks)
+    app.registrar.verify(app.sources.versions[1])
+    workspace.edit_params(app.layout, {"gate.require_signature": True})
+    app.keys.create()
+    strict = bootstrap.open_app(copied.folder)
+    with pytest.raises(UserError, match=r"not signed, and gate\.require_signature"):
+        strict.registrar.verify(strict.sources.versions[1])
+
+
+def test_the_verbs_of_an_auditor(root: Path, tmp_path: Path) -> None:
+    shell = Shell(root)
+    assert "No finding" in shell("audit", "verify").stdout
+    page = tmp_path / "page.html"
+    shown = shell("audit", "show", "2", "-o", str(page)).stdout
+    assert "Who decided, and why?" in shown and "Kept champion" in shown
+    html = page.read_text()
+    assert html.count("<svg") == 1 and "Champion of then" in html and "<script" not in html
+    a_byte_of_the_weights(root)
+    result = shell("audit", "verify", "--all", "--json", expect=1)
+    found = json.loads(result.stdout)
+    assert (found["versions"], found["clean"]) == ([1, 2], False)
+    assert {finding["kind"] for finding in found["findings"]} == {"files", "signature"}
+    assert "2 things are not as stated" in result.stderr
+    assert "knows version 9" in shell("audit", "verify", "9", expect=2).stderr
+    assert "exists already" in shell("keys", "init", expect=2).stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from ganops.stages.train import SCORE_SEED
 from ganops.training.loop import SAMPLE_SEED
 from ganops.workspace import Workspace
 
+_SECRET = re.compile(r"\s*\w*(password|secret|token|credential|access_key|connection_string|account_key)\w*\s*=", re.I)
+_CREDENTIALS = re.compile(r"://[^/@\s]*@")
 _EMBEDDED = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvc/config")
 
 
@@ -81,9 +84,16 @@ def workspace_files(layout: Layout) -> dict[str, str]:
     names = [name for name in _EMBEDDED if (layout.root / name).is_file()]
     pointers = [path.relative_to(layout.root).as_posix() for path in sorted(layout.data.rglob("*.dvc"))]
     try:
-        return {name: (layout.root / name).read_text(encoding="utf-8") for name in (*names, *pointers)}
+        files = {name: (layout.root / name).read_text(encoding="utf-8") for name in (*names, *pointers)}
+        return {name: _without_secrets(text) if name == ".dvc/config" else text for name, text in files.items()}
     except (OSError, ValueError) as error:
         raise DamagedFile(f"A file that is stated whole cannot be read: {error}.") from None
+
+
+def _without_secrets(config: str) -> str:
+    """DVC's settings of where data lies, without what opens it: a statement is for many eyes."""
+    kept = [line for line in config.splitlines(keepends=True) if not _SECRET.match(line)]
+    return _CREDENTIALS.sub("://", "".join(kept))
 
 
 def _model(layout: Layout, version: ModelVersion, candidate: str, files: dict[str, str]) -> ModelFacts:
