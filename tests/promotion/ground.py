@@ -24,6 +24,7 @@ from ganops.files import digest_json, write_json
 from ganops.layout import Layout
 from ganops.models import ModelSpec, build_generator, save_snapshot
 from ganops.ports import ModelVersion
+from ganops.provenance import code
 from ganops.stages.promote import Pair
 from ganops.stages.standing import settle, standing_of
 
@@ -38,6 +39,7 @@ def make_workspace(folder: Path, **changes: object) -> App:
     settings["git.commit"] = False
     workspaces.edit_params(layout, settings | {key.replace("__", "."): value for key, value in changes.items()})
     _write_reference(layout)
+    code.refresh(layout.code)
     return App(workspaces.load(layout))
 
 

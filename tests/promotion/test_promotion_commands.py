@@ -117,9 +117,9 @@ def test_mistakes_are_one_paragraph(app: App, ganops: Command) -> None:
     assert "has no challenger" in ganops("promote", expect=2)
     params = app.layout.params.read_text()
     app.layout.params.write_text(params.replace("lock: file", "lock: postgresql://me:s3cret@host/x"))
-    said = ganops("promote", expect=2)
+    said = ganops("promote", "2", expect=2)
     assert "PGPASSWORD" in said and "env:NAME" in said and "s3cret" not in said
     app.layout.params.write_text(params.replace("lock: file", "lock: env:NO_SUCH_LOCK"))
-    assert "NO_SUCH_LOCK is not set" in ganops("promote", expect=2)
+    assert "NO_SUCH_LOCK is not set" in ganops("promote", "2", expect=2)
     app.layout.params.write_text(params.replace("lock: file", "lock: flie"))
-    assert "lock must be `file`" in ganops("promote", expect=2)
+    assert "lock must be `file`" in ganops("promote", "2", expect=2)

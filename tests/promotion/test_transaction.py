@@ -207,6 +207,9 @@ def test_a_copy_that_went_on_elsewhere_is_not_believed(app: App) -> None:
     with pytest.raises(DamagedFile, match="its end was cut off, or this is a copy"):
         reopened(app).decide(3)
     assert [found.severity for found in reopened(app).doctor(repair=True, adopt=False)] == ["fault"]
+    adopted = reopened(app).doctor(repair=True, adopt=True)
+    assert all(found.repaired for found in adopted) and "whose last lines are lost" in adopted[0].what
+    assert require_whole(reopened(app)) == 1, "the journal wins, and it knows of no other promotion"
 
 
 def test_a_record_of_the_last_change_that_was_edited_is_written_anew(app: App) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ganops.errors import DamagedFile, RegistryError, UserError
 from ganops.ports import Hold
@@ -12,7 +12,7 @@ from ganops.stages.drift import standing_that_holds
 from ganops.stages.ownership import require_allowed, require_anchored
 from ganops.stages.registrar import Registrar
 from ganops.stages.standing import changes, settle, standing_of
-from ganops.stages.tags import CHANGE, OWNER, Change, Standing
+from ganops.stages.tags import CHANGE, OWNER, Change, Standing, anchor_of
 from ganops.stages.transaction import recover
 
 
@@ -32,10 +32,10 @@ def _examined(registrar: Registrar, hold: Hold, repair: bool, adopt: bool) -> It
     tags = registrar.registry.model_tags()
     try:
         if adopt and registrar.registry.versions():
-            yield _adopted(registrar, hold, tags.get(OWNER))
+            yield _adopted(registrar, hold, tags)
         else:
             require_allowed(registrar.model, tags, registrar.workspace, hold.identity)
-        require_anchored(registrar.journal, tags, registrar.workspace)
+            require_anchored(registrar.journal, tags, registrar.workspace)
     except UserError as error:  # a journal that was cut is one, too: there is nothing to hold the registry against
         yield Finding("fault", "journal" if isinstance(error, DamagedFile) else "owner", str(error))
         return
@@ -50,10 +50,17 @@ def _examined(registrar: Registrar, hold: Hold, repair: bool, adopt: bool) -> It
         registrar.anchor()
 
 
-def _adopted(registrar: Registrar, hold: Hold, owner: str | None) -> Finding:
-    registrar.claim(hold.identity)
+def _adopted(registrar: Registrar, hold: Hold, tags: Mapping[str, str]) -> Finding:
+    """The journal as it is holds from now on; that it is another one than the registry was told of is written down."""
+    owner, told = tags.get(OWNER), tags.get(anchor_of(registrar.workspace))
     what = f"This workspace took the model over from {owner or 'nobody'}; it is promoted under {hold.identity} now."
-    registrar.journal.append("repaired", 0, what, {"model": registrar.model, "owner": owner})
+    try:
+        require_anchored(registrar.journal, tags, registrar.workspace)
+    except DamagedFile:
+        what += f" Its journal is not the one that the registry was told of ({told}), whose last lines are lost."
+    registrar.claim(hold.identity)
+    registrar.journal.append("repaired", 0, what, {"model": registrar.model, "owner": owner, "told": told})
+    registrar.anchor()
     return Finding("drift", "owner", what, repaired=True)
 
 

@@ -55,7 +55,8 @@ def require_anchored(journal: Journal, tags: Mapping[str, str], workspace: str) 
             f"The registry was told of {count} lines of {journal.path}, the last with digest {digest[:12]}, but the "
             f"journal has {len(entries)} and no such one in that place: its end was cut off, or this is a copy of a "
             "workspace that has gone on elsewhere. Restore it with `git checkout journal`, or from a copy (of a copied "
-            "workspace, delete .ganops/workspace-id). Nothing was changed."
+            "workspace, delete .ganops/workspace-id); if those lines are lost for good, `ganops doctor --adopt` goes "
+            "on with the journal as it is, and writes that down. Nothing was changed."
         )
 
 
