@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from ganops.bootstrap import App
 from ganops.errors import AuditFailed, UserError
 from ganops.files import sha256_file
 from ganops.ports import ModelVersion
-from ganops.provenance.lineage import lineage_of
+from ganops.provenance.journal import Entry
+from ganops.provenance.lineage import Word, lineage_of
 from ganops.reports.audit import AuditPage, print_audit, print_findings, write_audit_page
 from ganops.reports.terminal import Steps, errors_console, results_console
 
@@ -90,13 +91,15 @@ def _page(app: App, number: int) -> AuditPage:
     lines = [entry for entry in sources.entries if number in (entry.version, entry.details.get("from"))]
     decided = [entry for entry in lines if entry.version == number and "pair" in entry.details]
     champion = decided[-1].details.get("from") if decided else None
+    word = _word([entry for entry in lines if entry.version == number])
     return AuditPage(
         model=app.registry.name,
         version=number,
         workspace_name=app.layout.root.name,
         created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         facts=stated.facts,
-        lineage=lineage_of(stated.facts, champion if isinstance(champion, int) and champion != number else None),
+        lineage=lineage_of(stated.facts, champion if isinstance(champion, int) and champion != number else None, word),
+        word=word,
         looks=found["looks"],
         findings=found["findings"],
         remarks=found["remarks"],
@@ -115,6 +118,16 @@ def _page(app: App, number: int) -> AuditPage:
         statement=stated.path.relative_to(app.layout.root),
         statement_sha256=sha256_file(stated.path),
     )
+
+
+def _word(entries: Sequence[Entry]) -> Word | None:
+    """A person's last word, where nothing was decided after it."""
+    for entry in reversed(entries):
+        if entry.event in ("pending", "kept-champion"):
+            return None
+        if entry.event == "approved" or entry.event == "rejected":
+            return Word(entry.event, str(entry.details.get("by") or entry.actor), entry.reason)
+    return None
 
 
 def _standing(version: ModelVersion | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from user_shell import Shell
 
-from ganops import bootstrap, workspace
+from ganops import bootstrap, commands, provenance_commands, workspace
 from ganops.bootstrap import App
 from ganops.evaluation.compare import Comparison, Contrast
 from ganops.evaluation.estimate import Measurement
@@ -87,7 +88,7 @@ def store_comparisons(app: App) -> None:
             app.journal.store("comparisons", pair.key, comparison.to_json())
 
 
-def test_history_audit_and_page_tell_the_story(app: App, tmp_path: Path) -> None:
+def test_history_audit_and_page_tell_the_story(app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (1, 2, 3):
         assert app.decide(registered(app, seed, tmp_path)).outcome == "promoted"
     manual = reopened(app, gate__policy="manual")
@@ -95,21 +96,26 @@ def test_history_audit_and_page_tell_the_story(app: App, tmp_path: Path) -> None
     manual.reject(4, "Anna", "the threes look like eights")
     manual.rollback(None, "customers complain of version 3")
     manual.keep("The story")
-    shell = Shell(app.layout.root)
+    root = app.layout.root
 
-    told = [(event["event"], event["version"], event["actor"]) for event in shell.json("history")["events"]]
+    commands.history(root, json=True)
+    events = json.loads(capsys.readouterr().out)["events"]
+    told = [(event["event"], event["version"], event["actor"]) for event in events if event["event"] != "registered"]
     actor = app.journal.actor
-    assert [(event, version) for event, version, _ in told if event != "registered"] == [
-        ("promoted", 1), ("promoted", 2), ("promoted", 3), ("pending", 4), ("rejected", 4), ("rolled-back", 2),
+    assert told == [
+        ("promoted", 1, actor), ("promoted", 2, actor), ("promoted", 3, actor),
+        ("pending", 4, actor), ("rejected", 4, "Anna"), ("rolled-back", 2, actor),
     ]  # fmt: skip
-    assert [who for event, _, who in told if event in ("rejected", "rolled-back")] == ["Anna", actor]
 
-    found = shell.json("audit", "verify", "--all")
-    assert [finding["sentence"] for finding in found["findings"]] == []
-    assert (found["versions"], found["remarks"]) == ([1, 2, 3, 4], [])
+    audit = bootstrap.open_app(root).audit(None)
+    assert [finding.sentence for finding in audit.findings] == []
+    assert (audit.versions, audit.remarks) == ((1, 2, 3, 4), ())
 
-    pages = {version: shell("audit", "show", str(version)).stdout for version in (2, 3, 4)}
-    assert "stage Production (alias champion)" in pages[2] and "Rolled-back" not in pages[2]
+    pages = {}
+    for version in (2, 3, 4):
+        provenance_commands.audit_show(root, version, tmp_path / "page.html")
+        pages[version] = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "stage Production (alias champion)" in pages[2]
     assert "customers complain of version 3" in pages[2] and "customers complain of version 3" in pages[3]
     assert "stage Archived" in pages[3] and "stage Archived" in pages[4]
     assert "the threes look like eights" in pages[4] and "Anna" in pages[4]

@@ -10,6 +10,7 @@ from ganops.data.split import SPLITS
 from ganops.provenance.facts import DecisionFacts, Facts
 
 Tone = Literal["plain", "good", "held", "bad"]
+_WORDS: Mapping[str, Tone] = {"approved": "good", "rejected": "bad"}
 _SHORT = 10
 """Characters of a digest that tell it from others."""
 
@@ -41,8 +42,21 @@ class Lineage:
         return "; ".join(said) + "."
 
 
-def lineage_of(facts: Facts, champion: int | None) -> Lineage:
-    """The graph of a version. champion: the version that it was held against; None where there was none."""
+@final
+@dataclass(frozen=True)
+class Word:
+    """What a person said of a version that waited for one."""
+
+    event: Literal["approved", "rejected"]
+    by: str
+    reason: str
+
+
+def lineage_of(facts: Facts, champion: int | None, word: Word | None) -> Lineage:
+    """The graph of a version. champion: the version that it was held against; None where there was none.
+
+    word: a person's, where one was asked.
+    """
     model, data, code, decision = facts.model, facts.data, facts.code, facts.decision
     nodes = {
         "images": Node(
@@ -73,6 +87,9 @@ def lineage_of(facts: Facts, champion: int | None) -> Lineage:
     if champion is not None:
         nodes["champion"] = Node("Champion of then", (f"version {champion}", _against(decision)), 3, 2)
         edges.append(("champion", "gate"))
+    if word is not None:
+        nodes["person"] = Node("A person", (word.event, f"by {word.by}"), 4, 2, _WORDS[word.event])
+        edges.append(("gate", "person"))
     return Lineage(nodes, tuple(edges))
 
 

@@ -120,7 +120,8 @@ def _entry(line: bytes) -> tuple[Entry | None, str | None]:
         body = json.loads(line)
         entry = Entry(**body)
         digest = body.pop("digest")
-        sound = isinstance(body["details"], dict) and all(isinstance(body[name], str) for name in ("time", "reason"))
+        kinds = {"time": str, "event": str, "version": int, "reason": str, "details": dict, "previous": str}
+        sound = all(isinstance(body[name], kind) for name, kind in kinds.items())
         known = digest_json(body)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None, "is no entry any more: it was edited or cut short"

@@ -13,10 +13,11 @@ from typing import Any, final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ganops.files import write_text
 from ganops.provenance.facts import Facts
-from ganops.provenance.lineage import Lineage
+from ganops.provenance.lineage import Lineage, Word
 from ganops.reports.lineage import lineage_drawing
 from ganops.reports.words import words
 
@@ -39,6 +40,7 @@ _OUTCOMES = {
     "kept-champion": ("Kept champion", "held"),
     "pending": ("Waits for a person", "held"),
 }
+_SAID = {"approved": ("Approved by a person", "good"), "rejected": ("Rejected by a person", "bad")}
 
 
 @final
@@ -48,6 +50,7 @@ class AuditPage:
 
     looks: kind, version, verdict, sentence; findings: kind, version, sentence; remarks: in words.
     key: id of the key that the statement is signed with; None where it is not.
+    word: a person's, where the gate left it to one.
     history: time, actor, event, reason of every line on the version, oldest first.
     standing: the registry's stage and aliases of now. statement: where it lies, and its sha256.
     """
@@ -58,6 +61,7 @@ class AuditPage:
     created: str
     facts: Facts
     lineage: Lineage
+    word: Word | None
     looks: Sequence[Mapping[str, Any]]
     findings: Sequence[Mapping[str, Any]]
     remarks: Sequence[str]
@@ -102,6 +106,8 @@ def _view(page: AuditPage) -> dict[str, Any]:
     """Everything that the template names."""
     decision = page.facts.decision
     outcome, tone = _OUTCOMES[decision.outcome] if decision else ("Not decided yet", "plain")
+    if page.word is not None:
+        outcome, tone = _SAID[page.word.event]
     return {
         "page": page,
         "facts": page.facts,
@@ -145,7 +151,7 @@ def print_audit(console: Console, page: AuditPage) -> None:
     for column in ("time", "actor", "event", "reason"):
         table.add_column(column)
     for line in page.history:
-        table.add_row(*(str(line[column]) for column in ("time", "actor", "event", "reason")))
+        table.add_row(*(Text(str(line[column])) for column in ("time", "actor", "event", "reason")))
     console.print(table)
     print_findings(console, page.findings, page.looks, page.remarks)
 
@@ -216,7 +222,8 @@ def _decided(page: AuditPage) -> list[tuple[str, str]]:
     if decision is None:
         return [("gate", "not asked yet")]
     checks = [(words(check.get("name")), f"{check.get('verdict')}: {check.get('sentence')}") for check in page.checks]
-    return [("outcome", words(decision.outcome)), ("why", str(decision.decision.get("sentence"))), *checks]
+    said = [(f"{page.word.event} by {page.word.by}", page.word.reason)] if page.word else []
+    return [("outcome", words(decision.outcome)), *said, ("why", str(decision.decision.get("sentence"))), *checks]
 
 
 def _print_pairs(console: Console, title: str, pairs: Sequence[tuple[str, str]]) -> None:
@@ -224,7 +231,7 @@ def _print_pairs(console: Console, title: str, pairs: Sequence[tuple[str, str]])
     table.add_column()
     table.add_column(overflow="fold")
     for what, value in pairs:
-        table.add_row(what, value)
+        table.add_row(Text(what), Text(value))
     console.print(table)
 
 

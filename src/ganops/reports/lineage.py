@@ -40,11 +40,15 @@ def lineage_drawing(lineage: Lineage) -> Markup:
 def _place(lineage: Lineage, before: str, after: str) -> float:
     """How far below the middle of its left side an arrow ends."""
     target = lineage.nodes[after]
-    arriving = [a for a, b in lineage.edges if b == after and not _from_above(lineage.nodes[a], target)]
+    arriving = [a for a, b in lineage.edges if b == after and _from_the_left(lineage.nodes[a], target)]
     if before not in arriving:
         return 0.0
     order = sorted(arriving, key=lambda name: (lineage.nodes[name].row, lineage.nodes[name].column))
     return (order.index(before) - (len(order) - 1) / 2) * _SPREAD
+
+
+def _from_the_left(source: Node, target: Node) -> bool:
+    return source.column < target.column and not _from_above(source, target)
 
 
 def _from_above(source: Node, target: Node) -> bool:
@@ -54,7 +58,10 @@ def _from_above(source: Node, target: Node) -> bool:
 
 def _arrow(source: Node, target: Node, below: float) -> Markup:
     x, y = _right(source.column), _top(source.row) + HEIGHT / 2
-    if _from_above(source, target):
+    if source.column == target.column:
+        middle = _left(source.column) + WIDTH // 2
+        path = f"M{middle} {_top(source.row) + HEIGHT}V{_top(target.row)}"
+    elif _from_above(source, target):
         to_x, bend = _left(target.column) + WIDTH // 2, 12
         path = f"M{x} {y}H{to_x - bend}Q{to_x} {y} {to_x} {y + bend}V{_top(target.row)}"
     else:

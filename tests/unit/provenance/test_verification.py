@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from stated import MODULES, facts
 from ganops.files import digest_json
 from ganops.provenance.facts import MachineFacts
 from ganops.provenance.journal import Journal
-from ganops.provenance.lineage import lineage_of
+from ganops.provenance.lineage import Word, lineage_of
 from ganops.provenance.reproduction import code_notes, machine_notes, reproduced
 from ganops.provenance.verification import anchor_finding, differences, read_journal
 
@@ -43,6 +44,16 @@ def test_a_broken_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert (len(edited.entries), len(edited.digests), edited.lines) == (3, 1, 3)
     for rubbish in (b"{}\n", b"[1]\n", b"null\n", b'{"details": 3}\n', b"\xff\n", b"[" * 10**5 + b"\n"):
         assert "Line 1" in str(read_journal(rubbish + whole).broken)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"version": "../../x"}, {"details": []}, {"time": 3}, {"reason": None}, {"event": ["promoted"]}]
+)
+def test_a_line_of_other_kinds_is_no_entry_however_well_it_is_chained(odd: dict[str, object]) -> None:
+    line = {"time": "2026", "actor": "a", "event": "registered", "version": 1, "reason": "", "details": {}}
+    body = {**line, "previous": "0" * 64, **odd}
+    found = read_journal(json.dumps({**body, "digest": digest_json(body)}).encode() + b"\n")
+    assert "no entry" in str(found.broken) and found.entries == ()
 
 
 def test_an_anchor_sees_a_cut_tail_and_a_journal_written_anew(tmp_path: Path) -> None:
@@ -84,12 +95,12 @@ def test_what_is_not_as_it_was_then_is_named() -> None:
 
 
 def test_a_lineage_leads_from_images_and_code_to_the_gate() -> None:
-    first, second = lineage_of(facts(), None), lineage_of(facts(), 2)
+    first, second = lineage_of(facts(), None, None), lineage_of(facts(), 2, Word("rejected", "Anna", "no"))
     reached = {"gate"}
     for _ in first.nodes:
         reached |= {before for before, after in first.edges if after in reached}
     assert reached == set(first.nodes)
-    assert set(second.nodes) - set(first.nodes) == {"champion"}
+    assert set(second.nodes) - set(first.nodes) == {"champion", "person"}
     places = [(node.column, node.row) for node in second.nodes.values()]
     assert len(places) == len(set(places))
 
