@@ -386,6 +386,7 @@ def running(start: Path, when: When, seed: int | None) -> Iterator[App]:
         app.pipeline.data_version()
         app.recover()
         app.versions()
+        app.keys.require_usable()
         app = replace(app, workspace=reseeded(app.workspace, when, seed))  # last: a run that is refused changes nothing
         if app.workspace.config.git.commit:  # so that the commit named in the lineage holds this run's settings
             app.pipeline.commit("Settings of the next run")

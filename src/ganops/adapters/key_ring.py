@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from ganops.errors import UserError
 from ganops.layout import Layout
 from ganops.provenance.statement import Opened
 
@@ -42,6 +43,23 @@ class WorkspaceKeys:
         from ganops.provenance.signing import create_keys
 
         return create_keys(self.private, self.public, self.password).id
+
+    def require_usable(self) -> None:
+        """Look whether what is there can be signed with: better said before a run than after it.
+
+        Raises:
+            UserError: the key's password is missing or wrong, its public half is not there, or model-signing is not.
+            DamagedFile: a key cannot be read.
+        """
+        if self._key is not None:
+            from ganops.adapters.model_signer import require_installed
+
+            require_installed()
+        if self._key is not None and self._key.id not in [public.id for public in self._trusted]:
+            raise UserError(
+                f"{self.private} is not the private half of any key in {self.layout.public_keys}: what it signs could "
+                "not be verified. Restore both with what belongs together, or move the private key away."
+            )
 
     @property
     def signs_as(self) -> str | None:

@@ -26,7 +26,7 @@ def sign_folder(folder: Path, signature: Path, key: PrivateKey, password: str | 
         UserError: model-signing is not installed.
         VendorError: it failed.
     """
-    _require_installed()
+    require_installed()
     from model_signing import hashing, signing
 
     try:
@@ -46,7 +46,7 @@ def folder_difference(folder: Path, signature: Path, key: PublicKey) -> str | No
     Raises:
         UserError: model-signing is not installed.
     """
-    _require_installed()
+    require_installed()
     from model_signing import hashing, verifying
 
     config = verifying.Config().use_elliptic_key_verifier(public_key=key.path)
@@ -59,7 +59,8 @@ def folder_difference(folder: Path, signature: Path, key: PublicKey) -> str | No
     return None
 
 
-def _require_installed() -> None:
+def require_installed() -> None:
+    """`UserError` where model-signing is not there."""
     if importlib.util.find_spec("model_signing") is None:
         raise UserError(
             "Signing needs model-signing, which is not installed. Install with: pip install 'ganops[signing]'."

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from ganops.adapters.key_ring import WorkspaceKeys
 from ganops.adapters.model_signer import folder_difference, sign_folder
 from ganops.errors import DamagedFile, UserError
+from ganops.layout import Layout
 from ganops.provenance.signing import create_keys, load_private, load_public, opened, sealed, trusted_keys
 from ganops.provenance.statement import PAYLOAD_TYPE
 
@@ -150,3 +152,20 @@ def test_a_signature_that_is_none_is_a_difference(tmp_path: Path, content: bytes
     (folder / "weights").write_bytes(b"12345")
     (tmp_path / "model.sig").write_bytes(content)
     assert folder_difference(folder, tmp_path / "model.sig", public)
+
+
+def test_keys_that_do_not_belong_together_are_said_before_a_run(tmp_path: Path) -> None:
+    ring = WorkspaceKeys(Layout(tmp_path), None)
+    ring.require_usable()  # without a key nothing is signed, which is allowed
+    ring.create()
+    WorkspaceKeys(Layout(tmp_path), None).require_usable()
+    create_keys(tmp_path / "other.key", tmp_path / "other.pub", None)
+    (tmp_path / "other.pub").replace(ring.public)
+    with pytest.raises(UserError, match="not the private half"):
+        WorkspaceKeys(Layout(tmp_path), None).require_usable()
+
+
+def test_a_password_that_is_missing_is_said_before_a_run(tmp_path: Path) -> None:
+    WorkspaceKeys(Layout(tmp_path), "secret").create()
+    with pytest.raises(UserError, match="GANOPS_KEY_PASSWORD"):
+        WorkspaceKeys(Layout(tmp_path), None).require_usable()
