@@ -27,7 +27,7 @@ from ganops.files import digest_json, sha256_bytes, sha256_file, write_json
 from ganops.layout import Layout
 from ganops.provenance.verification import Audit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]  # MLflow on its stages
 MODEL = "audited"
 FORGED = "because I say so"
 
