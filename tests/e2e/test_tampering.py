@@ -22,7 +22,7 @@ from user_shell import Shell
 
 from ganops import bootstrap, workspace
 from ganops.adapters.key_ring import WorkspaceKeys
-from ganops.errors import DamagedFile, UserError
+from ganops.errors import DamagedFile, RegistryError, UserError
 from ganops.files import digest_json, sha256_bytes, sha256_file, write_json
 from ganops.layout import Layout
 from ganops.provenance.verification import Audit
@@ -192,6 +192,13 @@ def where_it_is_served_from(root: Path) -> None:
         *(other.as_uri(),) * 2,
         MODEL,
     )
+
+
+def where_its_run_keeps_it(root: Path) -> None:
+    """Run and registry agree on a folder that is none of MLflow's: whoever audits must not fetch it."""
+    sql(root, "UPDATE runs SET artifact_uri = 'file:///etc'")
+    for column in ("source", "storage_location"):
+        sql(root, f"UPDATE model_versions SET {column} = 'file:///etc/model' WHERE name = ? AND version = 1", MODEL)
 
 
 # ---------------------------------------------------------------- the record and the registry
@@ -417,7 +424,8 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_file_less: ("files", 1, r"training_images\.npy is missing"),
     a_file_renamed: ("files", 1, r"requirements\.txt was renamed to requirements\.old"),
     the_code_that_is_served: ("files", 1, r"mlflow_model\.py was changed"),
-    where_it_is_served_from: ("files", 1, r"generator\.safetensors was changed"),
+    where_it_is_served_from: ("files", 1, r"serves version 1 from file:.*/other, which is not where GanOps put it"),
+    where_its_run_keeps_it: ("files", 1, r"serves version 1 from file:///etc/model, which is not where GanOps put it"),
     a_metric_in_the_database: ("record", 1, r"metric fd_star of version 1 .* is 0\.5, and its statement says"),
     a_metric_where_only_its_page_reads_it: ("record", 1, r"metric fd_star of version 1 .* is 0\.5"),
     a_metric_logged_again: ("record", 1, r"metric fd_star of version 1 .* is 0\.5"),
@@ -498,7 +506,10 @@ def test_serving_the_champion_leaves_its_files_as_they_were_signed(root: Path) -
 def test_a_version_that_is_not_as_stated_is_not_promoted(way: Callable[[Path], None], root: Path) -> None:
     version = bootstrap.open_app(root).sources.versions[1]
     way(root)
-    with pytest.raises(DamagedFile, match=r"not what was stated|is not the one|not among those in keys/"):
+    with pytest.raises(
+        (DamagedFile, RegistryError),
+        match=r"not what was stated|is not the one|not among those in keys/|not where GanOps",
+    ):
         bootstrap.open_app(root).registrar.verify(version)
 
 

@@ -17,6 +17,7 @@ import ganops
 from ganops import plain_yaml
 from ganops.adapters.mlflow_store import MlflowStore
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
+from ganops.adapters.servers import without_credentials
 from ganops.errors import RegistryError
 from ganops.ports import Alias, ModelVersion, Stage
 
@@ -66,14 +67,25 @@ class MlflowRegistry:
         return Path(path)
 
     def download_model(self, version: ModelVersion, folder: Path) -> Path:
-        from mlflow.artifacts import download_artifacts
-
+        assert version.run is not None, "GanOps registers every version from a run"
         with self._talking(f"downloading version {version.version}"):
-            # from where it is served, which somebody may have pointed elsewhere than to the run
-            source = self._client.get_model_version_download_uri(self.name, str(version.version))
-            model = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.store.uri))
+            kept = str(self._client.get_run(version.run).info.artifact_uri)
+            served = str(self._client.get_model_version_download_uri(self.name, str(version.version)))
+            self._require_own(version, kept, served)
+            model = Path(self._client.download_artifacts(version.run, "model", str(folder)))
         _forget_loading(model, version)
         return model
+
+    def _require_own(self, version: ModelVersion, kept: str, served: str) -> None:
+        """What is looked at is what is served, and is not fetched from wherever the registry says."""
+        folder = self.store.folder
+        elsewhere = folder is not None and not kept.startswith(f"{folder.as_uri()}/")
+        if elsewhere or served != f"{kept}/model":
+            raise RegistryError(
+                f"The registry serves version {version.version} from {without_credentials(served)[:200]}, which is not "
+                "where GanOps put it: somebody pointed it elsewhere. Nothing was fetched from there, and nothing was "
+                "promoted."
+            )
 
     def point(self, alias: Alias, version: int | None) -> None:
         with self._talking(f"setting the alias {alias}"):
