@@ -22,7 +22,10 @@ from typing import Any, Literal, final
 from ganops import __version__
 from ganops import workspace as workspaces
 from ganops.adapters.dvc_pipeline import DvcPipeline, require_git
+from ganops.adapters.dvc_store import DvcStore
+from ganops.adapters.git_repository import GitRepository
 from ganops.adapters.gx_validator import GxValidator
+from ganops.adapters.key_ring import WorkspaceKeys
 from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.adapters.mlflow_store import MlflowStore, open_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
@@ -36,20 +39,27 @@ from ganops.errors import FlowError, GanOpsError, UserError, WorkspaceError
 from ganops.layout import Layout
 from ganops.locks import waited
 from ganops.ports import DataValidator, ModelRegistry, ModelVersion, PromotionLock
+from ganops.progress import Progress
 from ganops.provenance import code
 from ganops.provenance.journal import Entry, Journal
+from ganops.provenance.reproduction import Reproduction
+from ganops.provenance.verification import Audit
 from ganops.reports.findings import Finding
 from ganops.reports.summary import RunSummary
 from ganops.stages.agreement import require_agreement
 from ganops.stages.approval import approve, reject
+from ganops.stages.attest import WorkspaceNotary
+from ganops.stages.audit import audit
 from ganops.stages.doctor import examine
 from ganops.stages.evaluate import require_report
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
 from ganops.stages.registrar import Registrar
 from ganops.stages.report import report
+from ganops.stages.reproduce import reproduce
 from ganops.stages.rollback import rollback
 from ganops.stages.session import opened
+from ganops.stages.sources import Sources
 from ganops.workspace import Workspace, exclusive
 
 __all__ = ["App", "ParentRun", "Promotion", "Registration", "RunSummary", "When"]
@@ -60,6 +70,8 @@ Observer = Callable[[str, int, int, str], None]
 """Told `(step, done, total, note)` while a flow runs; `total` is 0 while it is unknown."""
 
 
+KEY_PASSWORD = "GANOPS_KEY_PASSWORD"
+"""The environment's variable that holds the private key's password."""
 _PREFECT_STEP = "start Prefect"
 _EXTRAS = {"dvc": "dvc", "great-expectations": "great_expectations", "mlflow": "mlflow", "prefect": "prefect"}
 """The package's extras and the module that each brings."""
@@ -124,9 +136,38 @@ class App:
             journal=self.journal,
             lock=promotion_lock(self.workspace, os.environ, self.journal.actor, self.say),
             workspace=workspaces.workspace_id(self.layout),
+            notary=self.notary,
+            verify=self.notary.require_as_stated,
             mark=self._mark,
             say=self.say,
         )
+
+    @cached_property
+    def keys(self) -> WorkspaceKeys:
+        return WorkspaceKeys(self.layout, os.environ.get(KEY_PASSWORD) or None)
+
+    @cached_property
+    def notary(self) -> WorkspaceNotary:
+        """States where versions come from, and holds them to it."""
+        repository = GitRepository(self.layout.root)
+        return WorkspaceNotary(
+            self.workspace, self.registry, self.journal, self.tracker, self.keys, repository, self.pipeline.data_version
+        )
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Who holds a piece of what is known of versions."""
+        repository, data = GitRepository(self.layout.root), DvcStore(self.layout)
+        return Sources(self.workspace, self.registrar, self.tracker, self.keys, repository, data)
+
+    def audit(self, version: int | None) -> Audit:
+        """Everything that is stated of a version, or of all, held against everything that is there."""
+        return audit(self.sources, version)
+
+    def reproduce(self, version: int, folder: Path, progress: Progress) -> Reproduction:
+        """Make a version again in `folder`, from its statement alone."""
+        facts = self.sources.require_stated(version)
+        return reproduce(facts, folder, DvcPipeline, DvcStore(self.layout).restore, progress)
 
     @cached_property
     def record(self) -> TrainingRecord:
@@ -182,6 +223,10 @@ class App:
         """The best candidate becomes the challenger, unless that very snapshot is a version already."""
         self.observe("register", 0, 0, "")
         registration = register(self.workspace, self.registrar, self.record.known_run)
+        if registration.new and self.keys.signs_as is None:
+            unsigned = f"Version {registration.version.version} is NOT SIGNED: `ganops keys init` makes a key."
+            registration = replace(registration, sentence=f"{registration.sentence}. {unsigned}")
+            self.say(unsigned)
         self.observe("register", 1, 1, "done")
         return registration
 
@@ -342,6 +387,7 @@ def running(start: Path, when: When, seed: int | None) -> Iterator[App]:
         app.pipeline.data_version()
         app.recover()
         app.versions()
+        app.keys.require_usable()
         app = replace(app, workspace=reseeded(app.workspace, when, seed))  # last: a run that is refused changes nothing
         if app.workspace.config.git.commit:  # so that the commit named in the lineage holds this run's settings
             app.pipeline.commit("Settings of the next run")

@@ -27,6 +27,11 @@ app.add_typer(bench, name="bench")
 gate = typer.Typer(help="The test that decides on promotions.", no_args_is_help=True)
 app.add_typer(gate, name="gate")
 
+keys = typer.Typer(help="The key that statements and models are signed with.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+audit = typer.Typer(help="Hold what is stated of model versions against what is there.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
 _STOPPED = 130
 """What a shell calls a program that Ctrl-C has ended."""
 
@@ -321,6 +326,52 @@ def doctor(
     from ganops import commands
 
     commands.doctor(context.obj, repair, adopt, json)
+
+
+@keys.command("init")
+def keys_init(context: typer.Context, json: JsonFlag = False) -> None:
+    """Make a key to sign with: the private half stays here, the public half is committed."""
+    from ganops import provenance_commands
+
+    provenance_commands.keys_init(context.obj, json)
+
+
+@audit.command("verify")
+def audit_verify(
+    context: typer.Context,
+    version: Annotated[int | None, typer.Argument(min=1, help="A version; else the champion.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every version.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Whether everything is as it was stated; names each thing that is not, and ends with 1."""
+    from ganops import provenance_commands
+
+    provenance_commands.audit_verify(context.obj, version, every, json)
+
+
+@audit.command("show")
+def audit_show(
+    context: typer.Context,
+    version: VersionArgument,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the page goes (HTML).")] = None,
+) -> None:
+    """A version's data, code, scores, decision and history: here, and as one page with a drawing."""
+    from ganops import provenance_commands
+
+    provenance_commands.audit_show(context.obj, version, output)
+
+
+@app.command()
+def reproduce(
+    context: typer.Context,
+    version: VersionArgument,
+    folder: Annotated[Path | None, typer.Argument(help="A new folder; else one named after the version.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Make a version again from its statement alone, and say whether it is the same."""
+    from ganops import provenance_commands
+
+    provenance_commands.reproduce(context.obj, version, folder, json)
 
 
 @app.command()

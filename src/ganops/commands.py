@@ -367,14 +367,16 @@ def _own_extractor(start: Path) -> Path | None:
 
 
 def run(start: Path, when: When, seed: int | None, json: bool, cd: Path | None = None) -> None:
-    layout = bootstrap.open_app(start).layout
-    steps = Steps(errors_console())
+    app = bootstrap.open_app(start)
+    layout, steps = app.layout, Steps(errors_console())
     with steps.showing():
         outcome = bootstrap.run_flow(layout, when, seed, steps.observe)
     if json:
         _print_json(outcome)
         return
     print_summary(results_console(), RunSummary.from_json(outcome), _where_to_look(layout, outcome, cd))
+    if not app.keys.private.exists():
+        _say("Versions made here are NOT SIGNED: `ganops keys init` makes a key for those to come.")
 
 
 def _where_to_look(layout: Layout, outcome: Mapping[str, Any], cd: Path | None) -> dict[str, str]:

@@ -566,6 +566,8 @@ class GateConfig(Section):
     num_images: ImageCount = 10_000
     policy: Literal["standard", "manual"] = "standard"
     """manual: a person has the last word on what the gate would promote."""
+    require_signature: bool = False
+    """Whether a version that is not signed can become champion."""
     first: FirstPromotionConfig = FirstPromotionConfig()
     guards: GuardsConfig = GuardsConfig()
 

@@ -15,6 +15,7 @@ GanOpsError                      exit code 1: it went wrong
 ├── ExtractorError               the pinned extractor is too weak to judge by
 ├── LockTimeout                  another promotion did not end in time
 ├── Unhealthy                    `ganops doctor` found what it did not put right
+├── AuditFailed                  something is not as it was stated
 ├── RunStopped                   somebody stopped it: what was finished is kept
 ├── TrainingFailed               the loss, a gradient or a weight is not finite
 ├── IncomparableReports (ValueError)  two scores that must not be compared
@@ -94,6 +95,10 @@ class LockTimeout(GanOpsError):
 
 class Unhealthy(GanOpsError):
     """Registry and journal do not agree."""
+
+
+class AuditFailed(GanOpsError):
+    """Something is not as it was stated, or could not be made again."""
 
 
 class RunStopped(GanOpsError):

@@ -74,5 +74,19 @@ class Layout:
         return self.root / "journal"
 
     @property
+    def statements(self) -> Path:
+        """What is stated of each model version, signed where there is a key."""
+        return self.journal / "statements"
+
+    @property
+    def private_keys(self) -> Path:
+        return self.state / "keys"
+
+    @property
+    def public_keys(self) -> Path:
+        """In git, for everybody who verifies."""
+        return self.root / "keys"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"

@@ -5,15 +5,16 @@ Adapters implement these; tests may fake them here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, final
+from typing import Any, Literal, Protocol, final
 
 import pyarrow as pa
 
 from ganops.config import Severity, ValidateConfig
+from ganops.provenance.statement import Opened
 
 Stage = Literal["None", "Staging", "Production", "Archived"]
 """A registry stage, in MLflow's words."""
@@ -45,6 +46,17 @@ class DataValidator(Protocol):
         ...
 
 
+@final
+@dataclass(frozen=True)
+class RunRecord:
+    """A tracked run. latest, history: of each figure that was asked for and is there; parent: the run it lies under."""
+
+    tags: Mapping[str, str]
+    parent: str | None
+    latest: Mapping[str, float]
+    history: Mapping[str, tuple[float, ...]]
+
+
 class Tracker(Protocol):
     """The record of runs: one per candidate that trained, under one parent per flow run."""
 
@@ -70,6 +82,14 @@ class Tracker(Protocol):
 
     def find(self, snapshot_sha256: str) -> str | None:
         """The run that a snapshot came of, if it is known."""
+        ...
+
+    def kept(self, run: str, path: str) -> bytes | None:
+        """A file that is kept with a run; None where there is none."""
+        ...
+
+    def read(self, run: str, figures: Collection[str]) -> RunRecord:
+        """A run as it is kept now, with those of its figures."""
         ...
 
 
@@ -124,6 +144,10 @@ class ModelRegistry(Protocol):
         """The version's snapshot as a directory below `folder`."""
         ...
 
+    def download_model(self, version: ModelVersion, folder: Path) -> Path:
+        """All files of the version, as they would be served, as a directory below `folder`."""
+        ...
+
     def point(self, alias: Alias, version: int | None) -> None:
         """Make `alias` name that version, or none. Says so to the registry even where it does so already."""
         ...
@@ -141,3 +165,104 @@ class ModelRegistry(Protocol):
         ...
 
     def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None: ...
+
+
+# ---------------------------------------------------------------- provenance
+
+
+class Notary(Protocol):
+    """States in writing what is known of a version, and looks whether a version is what was stated.
+
+    What is stated is returned as details for the journal's line about it.
+    """
+
+    def registered(self, version: ModelVersion, candidate: str) -> Mapping[str, Any]:
+        """State where a new version comes from."""
+        ...
+
+    def decided(self, version: ModelVersion, outcome: str, pair: str) -> Mapping[str, Any]:
+        """State what the gate said of it, from the stored evidence of `pair`."""
+        ...
+
+    def require_as_stated(self, version: ModelVersion) -> None:
+        """`DamagedFile` or `UserError` where the version is not what was stated and signed."""
+        ...
+
+
+class KeyRing(Protocol):
+    """A workspace's keys: the one it signs with, where it has one, and those it trusts."""
+
+    @property
+    def signs_as(self) -> str | None:
+        """Id of the key that statements are signed with; None: they stay unsigned."""
+        ...
+
+    def sealed(self, payload: bytes) -> Mapping[str, Any]:
+        """`payload` in a signed envelope."""
+        ...
+
+    def opened(self, content: bytes) -> Opened:
+        """A stored statement, signed or bare; `DamagedFile` where it is neither."""
+        ...
+
+    def sign_folder(self, folder: Path, signature: Path) -> None:
+        """Sign every file in `folder`."""
+        ...
+
+    def folder_difference(self, folder: Path, signature: Path, key: str) -> str | None:
+        """How `folder` differs from what was signed with the key of that id; None where it does not."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class RepositoryState:
+    """commit: None before the first, or without a repository. uncommitted: digest of what differs from it, None where
+    nothing does; changed: names of the files that differ."""
+
+    commit: str | None
+    uncommitted: str | None
+    changed: tuple[str, ...]
+
+
+class Repository(Protocol):
+    """The git repository that a workspace may lie in."""
+
+    def state(self) -> RepositoryState: ...
+
+    def committed(self, name: str) -> bytes | None:
+        """A workspace's file as it was committed last; None where it never was."""
+        ...
+
+    def holds(self, commit: str) -> bool:
+        """Whether there is such a commit."""
+        ...
+
+    def tag_messages(self, pattern: str) -> Mapping[str, str]:
+        """The annotated tags whose name fits, with what they say."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Damage:
+    """Of a folder in DVC's cache, in sentences. edited: there, but other than recorded; missing: not there."""
+
+    edited: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class DataStore(Protocol):
+    """What DVC says of a workspace's data, held against the data itself."""
+
+    def differences(self) -> Sequence[str]:
+        """A sentence for each recorded folder or file that is not what was recorded."""
+        ...
+
+    def damage(self, md5: str) -> Damage:
+        """What the cache does not hold as it was of a recorded folder."""
+        ...
+
+    def restore(self, md5: str, folder: Path) -> bool:
+        """Fill `folder` from the cache; False where the cache does not hold it whole."""
+        ...

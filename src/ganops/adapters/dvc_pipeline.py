@@ -31,7 +31,7 @@ OnLine = Callable[[str], None]
 
 OWN_FILES = (
     *("params.yaml", "dvc.yaml", "dvc.lock", "prefect.yaml", "flows", "mlflow"),
-    *(".gitignore", ".dvcignore", ".dvc", "data", "journal"),
+    *(".gitignore", ".dvcignore", ".dvc", "data", "journal", "keys"),
 )
 """What `commit` commits of a workspace; bytes among them are ignored by git."""
 
@@ -90,6 +90,14 @@ class DvcPipeline:
     def add(self, path: Path) -> None:
         """Version a folder's bytes; writes `PATH.dvc`."""
         self._dvc(["add", path.relative_to(self.layout.root).as_posix()])
+
+    def pull(self, path: Path) -> None:
+        """Bring a folder's bytes from the remote.
+
+        Raises:
+            PipelineError: there is no remote, or it does not hold them.
+        """
+        self._dvc(["pull", path.relative_to(self.layout.root).as_posix() + ".dvc"])
 
     def changed(self) -> frozenset[str]:
         """Names of the stages, and of `.dvc` files, that are not up to date."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,15 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+
+# MLflow runs a model from where its files are kept, where compiled ones would be files more than were signed: none are
+# made from here on, and what Python has just made of this one goes
+if (Path(__file__).parent / "MLmodel").exists():
+    sys.dont_write_bytecode = True
+    if compiled := globals().get("__cached__"):
+        with suppress(OSError):
+            Path(compiled).unlink()
+            Path(compiled).parent.rmdir()
 
 from ganops.errors import UserError
 from ganops.models.latents import latents

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, final
 
 import ganops
+from ganops import plain_yaml
 from ganops.adapters.mlflow_store import MlflowStore
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
+from ganops.adapters.servers import without_credentials
 from ganops.errors import RegistryError
 from ganops.ports import Alias, ModelVersion, Stage
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _SERVED_CODE = ("__init__.py", "errors.py", "files.py", "models")
 """What of GanOps travels with a model."""
 
+_LOADED_AS = "registered_model_meta"
 _SERVED_PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch")
 
 
@@ -62,6 +65,27 @@ class MlflowRegistry:
         with self._talking(f"downloading version {version.version}"):
             path = self._client.download_artifacts(version.run, "model/artifacts/snapshot", str(folder))
         return Path(path)
+
+    def download_model(self, version: ModelVersion, folder: Path) -> Path:
+        assert version.run is not None, "GanOps registers every version from a run"
+        with self._talking(f"downloading version {version.version}"):
+            kept = str(self._client.get_run(version.run).info.artifact_uri)
+            served = str(self._client.get_model_version_download_uri(self.name, str(version.version)))
+            self._require_own(version, kept, served)
+            model = Path(self._client.download_artifacts(version.run, "model", str(folder)))
+        _forget_loading(model, version)
+        return model
+
+    def _require_own(self, version: ModelVersion, kept: str, served: str) -> None:
+        """What is looked at is what is served, and is not fetched from wherever the registry says."""
+        folder = self.store.folder
+        elsewhere = folder is not None and not kept.startswith(f"{folder.as_uri()}/")
+        if elsewhere or served != f"{kept}/model":
+            raise RegistryError(
+                f"The registry serves version {version.version} from {without_credentials(served)[:200]}, which is not "
+                "where GanOps put it: somebody pointed it elsewhere. Nothing was fetched from there, and nothing was "
+                "promoted."
+            )
 
     def point(self, alias: Alias, version: int | None) -> None:
         with self._talking(f"setting the alias {alias}"):
@@ -121,6 +145,22 @@ def _version(item: Any, aliases: Mapping[str, str]) -> ModelVersion:
         tags=tags,
         run=str(item.run_id) if item.run_id else None,
     )
+
+
+def _forget_loading(model: Path, version: ModelVersion) -> None:
+    """Whoever loads `models:/NAME/VERSION` from local files has MLflow note that in the folder itself: no part of it.
+
+    A note that says anything else stays, to be found.
+    """
+    note = model / _LOADED_AS
+    try:
+        said = plain_yaml.load(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if said in (
+        {"model_name": version.name, "model_version": number} for number in (version.version, str(version.version))
+    ):
+        note.unlink()
 
 
 @contextmanager

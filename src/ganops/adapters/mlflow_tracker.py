@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, final
 
 from ganops.adapters.mlflow_store import MlflowStore
 from ganops.errors import TrackingError
+from ganops.ports import RunRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,6 +89,25 @@ class MlflowTracker:
                 max_results=1,
             )
         return str(runs[0].info.run_id) if runs else None
+
+    def kept(self, run: str, path: str) -> bytes | None:
+        with self.store.translated(TrackingError, "reading a file of a run"), tempfile.TemporaryDirectory() as folder:
+            parent = path.rpartition("/")[0]
+            if path not in {item.path for item in self._client.list_artifacts(run, parent or None)}:
+                return None
+            return Path(self._client.download_artifacts(run, path, folder)).read_bytes()
+
+    def read(self, run: str, figures: Collection[str]) -> RunRecord:
+        with self.store.translated(TrackingError, "reading a run"):
+            found = self._client.get_run(run)
+            history = {name: self._client.get_metric_history(run, name) for name in figures}
+        tags = dict(found.data.tags)
+        return RunRecord(
+            tags=tags,
+            parent=tags.get("mlflow.parentRunId"),
+            latest={name: float(value) for name, value in found.data.metrics.items() if name in figures},
+            history={name: tuple(float(item.value) for item in items) for name, items in history.items() if items},
+        )
 
     @cached_property
     def _client(self) -> MlflowClient:

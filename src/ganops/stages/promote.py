@@ -247,11 +247,13 @@ def _carried_out(registrar: Registrar, session: Session, pair: Pair, promotion: 
     if promotion.outcome == "promoted":
         registrar.verify(challenger)
         require_servable(registrar.registry, challenger)
+        details |= registrar.notary.decided(challenger, promotion.outcome, pair.key)
         session.hold.require()
         previous = champion if champion is not None else session.standing.previous
         change_champion(registrar, "promoted", challenger, previous, promotion.sentence, details)
     elif not _entered(registrar.journal, pair, promotion.outcome):
         event: Literal["pending", "kept-champion"] = "pending" if promotion.outcome == "pending" else "kept-champion"
+        details |= registrar.notary.decided(challenger, promotion.outcome, pair.key)
         moves = {"from": champion, "to": challenger.version if event == "pending" else champion}
         entry = registrar.journal.append(event, challenger.version, promotion.sentence, {**details, **moves})
         registrar.conclude(entry, challenger, event)

@@ -55,6 +55,7 @@ def register(workspace: Workspace, registrar: Registrar, run_of: Callable[[str],
         events = [entry.event for entry in journal.of(version.name) if entry.version == version.version]
         if "registered" not in events:
             details = {"model": version.name, "candidate": name, "snapshot": snapshot.sha256, "fd": fd.value}
+            details |= registrar.notary.registered(version, name)
             reason = f"{name} has the lowest distance on select: {figure}"
             journal.append("registered", version.version, reason, details)
             registrar.anchor()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 from ganops.errors import RegistryError
-from ganops.ports import ModelRegistry, ModelVersion, PromotionLock
+from ganops.ports import ModelRegistry, ModelVersion, Notary, PromotionLock
 from ganops.provenance.journal import Entry, Journal
 from ganops.stages.tags import ANCHOR, CHANGE, LOCK, OWNER, Change, anchor_of, change_in, decided
 
@@ -33,11 +33,29 @@ def unsaid(text: str) -> None:
 
 
 @final
+class Unstated:
+    """Implements `ports.Notary`: states nothing, and asks nothing of a version."""
+
+    def registered(self, version: ModelVersion, candidate: str) -> Mapping[str, Any]:  # noqa: ARG002
+        return {}
+
+    def decided(self, version: ModelVersion, outcome: str, pair: str) -> Mapping[str, Any]:  # noqa: ARG002
+        return {}
+
+    def require_as_stated(self, version: ModelVersion) -> None:
+        """Nothing was stated."""
+
+
+_UNSTATED = Unstated()
+
+
+@final
 @dataclass(frozen=True)
 class Registrar:
     """The registry, the journal that answers for it, and the lock under which both change.
 
-    workspace: its id. verify: asked before a version becomes champion. mark: told of every line that is the last word
+    workspace: its id. notary: states versions and decisions on them, which the journal's lines then name. verify: asked
+    before a version becomes champion. mark: told of every line that is the last word
     on a version, with how many lines the journal has then (a git tag is made of it). say: told what a person who waits
     should know.
     """
@@ -46,6 +64,7 @@ class Registrar:
     journal: Journal
     lock: PromotionLock
     workspace: str
+    notary: Notary = _UNSTATED
     verify: Verify = unverified
     mark: Callable[[Entry, int], None] = unmarked
     say: Callable[[str], None] = unsaid

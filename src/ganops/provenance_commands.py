@@ -1,0 +1,161 @@
+"""What the verbs `keys`, `audit` and `reproduce` do: as `commands`, for those who check rather than make."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ganops import bootstrap
+from ganops.bootstrap import App
+from ganops.errors import AuditFailed, UserError
+from ganops.files import sha256_file
+from ganops.ports import ModelVersion
+from ganops.provenance.journal import Entry
+from ganops.provenance.lineage import Word, lineage_of
+from ganops.reports.audit import AuditPage, print_audit, print_findings, write_audit_page
+from ganops.reports.terminal import Steps, errors_console, results_console
+
+
+def keys_init(start: Path, json: bool) -> None:
+    app = bootstrap.open_app(start)
+    key = app.keys.create()
+    app.keep("Make a key to sign with")
+    root, encrypted = app.layout.root, app.keys.password is not None
+    public, private = (path.relative_to(root).as_posix() for path in (app.keys.public, app.keys.private))
+    if json:
+        _print_json({"key": key, "public": public, "private": private, "encrypted": encrypted})
+        return
+    how = "is encrypted" if encrypted else "is NOT encrypted (GANOPS_KEY_PASSWORD, set before, encrypts it)"
+    _say(
+        f"Made the key {key[:12]}. Versions that are registered from now on are signed with it. {private} {how}: "
+        f"keep a copy of it in a safe place. {public} is for everybody; give a copy to whoever audits, outside of this "
+        "repository, so that it cannot be exchanged unseen."
+    )
+
+
+def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> None:
+    if version is not None and every:
+        raise UserError("A version and --all were both given: name one of them.")
+    app = bootstrap.open_app(start)
+    number = None if every else (version if version is not None else _champion(app).version)
+    found = app.audit(number)
+    shown = found.to_json()
+    if json:
+        _print_json(shown)
+    else:
+        print_findings(results_console(), shown["findings"], shown["looks"], shown["remarks"])
+    if found.findings:
+        count = len(found.findings)
+        raise AuditFailed(f"{count} thing{'s are' if count > 1 else ' is'} not as stated.")
+
+
+def audit_show(start: Path, version: int, output: Path | None) -> None:
+    app = bootstrap.open_app(start)
+    page = _page(app, version)
+    path = output or app.layout.reports / f"audit-{page.model}-v{version}.html"
+    try:
+        write_audit_page(path, page)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}. Choose another file with -o.") from None
+    print_audit(results_console(), page)
+    _say(f"The same as a page: {path}")
+
+
+def reproduce(start: Path, version: int, folder: Path | None, json: bool) -> None:
+    app = bootstrap.open_app(start)
+    target = (folder or Path(f"reproduced-{app.registry.name}-v{version}")).resolve()
+    with _watched() as steps:
+        made = app.reproduce(version, target, lambda done, total, note: steps.observe("reproduce", done, total, note))
+    if json:
+        _print_json({**made.to_json(), "folder": str(target)})
+    else:
+        for note in made.notes:
+            _say(f"Note: {note}")
+        _say(made.sentence)
+    if made.promise == "none":
+        raise AuditFailed(f"Version {version} could not be made again; what was made lies in {target}.")
+
+
+def _page(app: App, number: int) -> AuditPage:
+    found, sources = app.audit(number).to_json(), app.sources
+    stated = sources.stated(number)
+    if stated is None:
+        said = " ".join(finding["sentence"] for finding in found["findings"] if finding["version"] == number)
+        raise AuditFailed(
+            f"Version {number} has no statement that can be read, so that there is nothing to show. {said}"
+        )
+    lines = [entry for entry in sources.entries if number in (entry.version, entry.details.get("from"))]
+    decided = [entry for entry in lines if entry.version == number and "pair" in entry.details]
+    champion = decided[-1].details.get("from") if decided else None
+    word = _word([entry for entry in lines if entry.version == number])
+    return AuditPage(
+        model=app.registry.name,
+        version=number,
+        workspace_name=app.layout.root.name,
+        created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        facts=stated.facts,
+        lineage=lineage_of(stated.facts, champion if isinstance(champion, int) and champion != number else None, word),
+        word=word,
+        looks=found["looks"],
+        findings=found["findings"],
+        remarks=found["remarks"],
+        key=stated.key if stated.verified else None,
+        history=[
+            {
+                "time": entry.time,
+                "actor": entry.details.get("by") or entry.actor,
+                "event": entry.event,
+                "reason": entry.reason,
+            }
+            for entry in lines
+            if entry.event != "intended"
+        ],
+        standing=_standing(sources.versions.get(number)),
+        statement=stated.path.relative_to(app.layout.root),
+        statement_sha256=sha256_file(stated.path),
+    )
+
+
+def _word(entries: Sequence[Entry]) -> Word | None:
+    """A person's last word, where nothing was decided after it."""
+    for entry in reversed(entries):
+        if entry.event in ("pending", "kept-champion"):
+            return None
+        if entry.event == "approved" or entry.event == "rejected":
+            return Word(entry.event, str(entry.details.get("by") or entry.actor), entry.reason)
+    return None
+
+
+def _standing(version: ModelVersion | None) -> str:
+    if version is None:
+        return "not in the registry any more"
+    aliases = f" (alias {', '.join(version.aliases)})" if version.aliases else ""
+    return f"stage {version.stage}{aliases}"
+
+
+def _champion(app: App) -> ModelVersion:
+    found = [version for version in app.registry.versions() if "champion" in version.aliases]
+    if not found:
+        raise UserError(
+            f"The model {app.registry.name} has no champion to look at: name a version, or look at them with --all."
+        )
+    return found[0]
+
+
+@contextmanager
+def _watched() -> Iterator[Steps]:
+    steps = Steps(errors_console())
+    with steps.showing():
+        yield steps
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    print(jsonlib.dumps(value, indent=2, default=str, allow_nan=False))
