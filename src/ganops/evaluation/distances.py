@@ -11,6 +11,7 @@ from torch import Tensor
 from ganops.evaluation.feature_stats import Features, checked
 
 _BLOCK_ELEMENTS = 2**21  # 16 MB of float64: stays near the cache
+_LEAST_ROWS = 64  # fewer, and a product would wait for memory
 
 
 def subset(features: Features, limit: int, stream: int) -> Features:
@@ -28,7 +29,7 @@ def subset_rows(count: int, limit: int, stream: int) -> np.ndarray[tuple[int], n
 
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:
     """Rows of a matrix in blocks that stay near the cache."""
-    size = max(1, _BLOCK_ELEMENTS // max(columns, 1))
+    size = max(_LEAST_ROWS, _BLOCK_ELEMENTS // max(columns, 1))
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
 
@@ -41,9 +42,14 @@ def inner_products(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """(rows of x, squared Euclidean distances to all of y) in blocks. Centre both first: it is |x|² + |y|² - 2xy."""
-    norms_x, norms_y = x.square().sum(1), y.square().sum(1)
+    norms_x, norms_y = squared_norms(x), squared_norms(y)
     for rows in row_blocks(len(x), len(y)):
         yield rows, torch.addmm(norms_y, x[rows], y.T, alpha=-2).add_(norms_x[rows, None]).clamp_(min=0)
+
+
+def squared_norms(x: Tensor) -> Tensor:
+    """(n,) of x (n, d), without a second x."""
+    return torch.einsum("ij,ij->i", x, x)
 
 
 def without_self(rows: slice, block: Tensor) -> Tensor:
@@ -66,7 +72,7 @@ def nearest(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     Neighbours are found in float32; their distances are then computed from the differences, so that copies are at 0.
     """
     x, y = queries.float(), targets.float()
-    norms, row = y.square().sum(1), torch.empty(len(x), dtype=torch.int64)
+    norms, row = squared_norms(y), torch.empty(len(x), dtype=torch.int64)
     for part in row_blocks(len(x), len(y)):
         row[part] = torch.addmm(norms, x[part], y.T, alpha=-2).argmin(1)
     return (queries.double() - targets[row].double()).square().sum(1), row

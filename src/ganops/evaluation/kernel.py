@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ganops.evaluation.distances import inner_products
+from ganops.evaluation.distances import inner_products, squared_norms
 from ganops.evaluation.estimate import F64, Estimate
 from ganops.evaluation.feature_stats import Features, checked, checked_reference, same_width
 
@@ -85,13 +84,18 @@ def kid_subsets(
     same_width(x.shape[1], y.shape[1])
     size = min(size, len(x), len(y))
     random = np.random.RandomState(seed)
-    drawn_x, drawn_y, values = np.zeros(len(x)), np.zeros(len(y)), []
-    for _ in range(subsets):
-        of_x, of_y = random.choice(len(x), size, replace=False), random.choice(len(y), size, replace=False)
-        drawn_x[of_x] += 1
-        drawn_y[of_y] += 1
-        values.append(_unbiased(x[torch.from_numpy(of_x)], y[torch.from_numpy(of_y)]))
-    return Estimate(float(np.mean(values)), _weighted(whole.generated, drawn_x), _weighted(whole.reference, drawn_y))
+    drawn_x, drawn_y = (torch.zeros(len(side), subsets, dtype=torch.float64) for side in (x, y))
+    for subset in range(subsets):
+        drawn_x[torch.from_numpy(random.choice(len(x), size, replace=False)), subset] = 1
+        drawn_y[torch.from_numpy(random.choice(len(y), size, replace=False)), subset] = 1
+    own_x, own_y = (
+        (_subset_sums(side, side, drawn, drawn) - _diagonal(side) @ drawn) / (size * (size - 1))
+        for side, drawn in ((x, drawn_x), (y, drawn_y))
+    )
+    values = own_x + own_y - 2 * _subset_sums(x, y, drawn_x, drawn_y) / size**2
+    return Estimate(
+        float(values.mean().item()), _weighted(whole.generated, drawn_x), _weighted(whole.reference, drawn_y)
+    )
 
 
 def kernel_distance(generated: Features, reference: KernelReference) -> Estimate:
@@ -108,23 +112,31 @@ def scaled(estimate: Estimate, reference: KernelReference) -> Estimate:
     return Estimate(estimate.value / unit, estimate.generated / unit, estimate.reference / unit)
 
 
-def _weighted(influences: F64, drawn: npt.NDArray[np.float64]) -> F64:
-    weighted: F64 = (influences - influences.mean()) * (drawn / drawn.mean())
+def _weighted(influences: F64, drawn: Tensor) -> F64:
+    times = drawn.sum(1).numpy()
+    weighted: F64 = (influences - influences.mean()) * (times / times.mean())
     return weighted
 
 
-def _unbiased(x: Tensor, y: Tensor) -> float:
-    own_x, own_y = _own_means(x)[0].mean(), _own_means(y)[0].mean()
-    return float((own_x + own_y - 2 * _kernel(x @ y.T, x.shape[1]).mean()).item())
+def _subset_sums(x: Tensor, y: Tensor, drawn_x: Tensor, drawn_y: Tensor) -> Tensor:
+    """Sums of the kernel over each pair of subsets, (subsets,); drawn: (n, subsets), 1 for members and 0 else."""
+    sums = torch.zeros(drawn_x.shape[1], dtype=torch.float64)
+    for rows, block in inner_products(x, y):
+        sums += (drawn_x[rows] * (_kernel(block, x.shape[1]) @ drawn_y)).sum(0)
+    return sums
 
 
 def _own_means(x: Tensor) -> tuple[Tensor, Tensor]:
     """Each sample's mean kernel value with all others, and with itself."""
-    diagonal = _kernel(x.square().sum(1), x.shape[1])
+    diagonal = _diagonal(x)
     sums = torch.empty(len(x), dtype=torch.float64)
     for rows, block in inner_products(x, x):
         sums[rows] = _kernel(block, x.shape[1]).sum(1)
     return (sums - diagonal) / (len(x) - 1), diagonal
+
+
+def _diagonal(x: Tensor) -> Tensor:
+    return _kernel(squared_norms(x), x.shape[1])
 
 
 def _kernel(products: Tensor, dimensions: int) -> Tensor:

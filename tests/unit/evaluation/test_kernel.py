@@ -65,6 +65,7 @@ def test_blocks_do_not_change_the_value(monkeypatch: pytest.MonkeyPatch) -> None
     x, y = random.normal(size=(120, 4)), random.normal(size=(90, 4)) + 0.2
     whole = kid(x, KernelReference.of(y))
     monkeypatch.setattr(distances, "_BLOCK_ELEMENTS", 700)
+    monkeypatch.setattr(distances, "_LEAST_ROWS", 1)
     in_blocks = kid(x, KernelReference.of(y))
     assert in_blocks.value == pytest.approx(whole.value, rel=1e-10)
     np.testing.assert_allclose(in_blocks.reference, whole.reference, rtol=1e-9)

@@ -16,6 +16,7 @@ def _case_a() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("block_elements", [2**21, 3000])
 def test_golden_values(monkeypatch: pytest.MonkeyPatch, block_elements: int) -> None:
     monkeypatch.setattr(distances, "_BLOCK_ELEMENTS", block_elements)
+    monkeypatch.setattr(distances, "_LEAST_ROWS", 1)
     reference, generated = _case_a()
     found = manifold(generated, ManifoldReference.of(reference))
     assert found.precision.value == pytest.approx(0.572)
