@@ -10,7 +10,7 @@ is finished likewise, from the registered model. Callers hold the promotion lock
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, final
 
 from ganops.errors import RegistryError
@@ -105,8 +105,11 @@ def _carried_out(registrar: Registrar, intent: Entry) -> Entry:
 
 
 def _put(registrar: Registrar, change: Change) -> None:
-    put(registrar.registry, change.after, leaving=change.before.champion)
-    if (version := _there(registrar).get(change.version)) is not None:
+    versions = _there(registrar)
+    # a former champion may have been deleted meanwhile; where the new one was, the registry refuses
+    after = replace(change.after.among(versions), champion=change.after.champion)
+    put(registrar.registry, after, leaving=change.before.champion)
+    if (version := versions.get(change.version)) is not None:
         became = "champion" if change.after.champion == change.version else "taken back"
         registrar.registry.tag(version, {carried_out(change.intent): became})
 
@@ -140,7 +143,11 @@ def _undoing(registrar: Registrar, intent: Entry, why: str) -> Entry:
     """The announcement that what `intent` announced is taken back."""
     there = _there_or_none(registrar)
     before, after = (Standing.from_json(intent.details[name]) for name in ("before", "after"))
-    back = before.among(there) if there else before
+    taking_back = intent.details["kind"] == "undone"  # what cannot be taken back as announced is, as far as it can be
+    back = after if taking_back else before
+    snapshot = intent.details["snapshot" if taking_back else "from_snapshot"]
+    if there and back.champion not in there:
+        back, snapshot = back.among(there), None
     kept = {name: intent.details[name] for name in ("model", "workspace")}
     details = {
         **kept,
@@ -150,7 +157,7 @@ def _undoing(registrar: Registrar, intent: Entry, why: str) -> Entry:
         "to": back.champion,
         "before": after.to_json(),
         "after": back.to_json(),
-        "snapshot": intent.details["from_snapshot"] if back.champion == before.champion else None,
+        "snapshot": snapshot,
         "from_snapshot": intent.details["snapshot"],
         "follows": [intent.digest, *intent.details["follows"]],
     }
@@ -171,8 +178,10 @@ def _change_of(registrar: Registrar, intent: Entry) -> Change:
 
 
 def _can_stand(after: Standing, snapshot: str | None, versions: Versions) -> bool:
-    """Whether the versions that it names are there, and its champion is still that very model."""
-    return after.among(versions) == after and snapshot in (None, _snapshot(versions, after.champion))
+    """Whether its champion is there, and still that very model."""
+    if after.champion is None:
+        return True
+    return after.champion in versions and snapshot in (None, versions[after.champion].snapshot_sha256)
 
 
 # ---------------------------------------------------------------- several workspaces
@@ -199,8 +208,9 @@ def _finished(registrar: Registrar, change: Change) -> Recovered:
     """Another workspace's change, or one of ours whose last tag is missing, made whole."""
     versions = _there(registrar)
     if not _can_stand(change.after, change.snapshot, versions):
-        put(registrar.registry, change.before.among(versions), leaving=None)
-        registrar.finish(change)
+        back = change.before.among(versions)
+        put(registrar.registry, back, leaving=None)
+        registrar.finish(replace(change, after=back, snapshot=None))
         return Recovered(f"What workspace {change.workspace} had begun was taken back: its version is gone.", None)
     _put(registrar, change)
     registrar.finish(change)
