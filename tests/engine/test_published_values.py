@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.timeout(7200),
     pytest.mark.skipif(not WEIGHTS, reason="GANOPS_INCEPTION_WEIGHTS names no published Inception weight file"),
     pytest.mark.skipif(not CIFAR10, reason="GANOPS_CIFAR10 names no folder of CIFAR-10's binary version"),
-    pytest.mark.skipif(not hasattr(extractors, "inception"), reason="there is no Inception extractor in this version"),
 ]
 
 
