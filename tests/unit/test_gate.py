@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganops.config import FirstPromotionConfig, GateConfig, GuardConfig, GuardsConfig
@@ -193,16 +193,20 @@ def test_an_unknown_verdict_is_not_read() -> None:
         Check.from_json({"name": "x", "verdict": "maybe"})
 
 
+UNTIMED = settings(deadline=None)
+"""A busy machine is no fault."""
 FINITE = st.floats(-1e6, 1e6)
 ERROR = st.floats(1e-6, 1e4)
 
 
+@UNTIMED
 @given(gain=FINITE, error=ERROR, attempt=st.integers(1, 50), more=st.floats(0, 1e6))
 def test_monotone_in_the_estimate(gain: float, error: float, attempt: int, more: float) -> None:
     if decide(_against_champion(gain, error), POLICY, attempt).promote:
         assert decide(_against_champion(gain + more, error), POLICY, attempt).promote
 
 
+@UNTIMED
 @given(gain=FINITE, error=ERROR, attempt=st.integers(1, 50), alpha=st.floats(0.001, 0.499))
 def test_never_both_ways(gain: float, error: float, attempt: int, alpha: float) -> None:
     policy = GateConfig(alpha=alpha)
@@ -210,6 +214,7 @@ def test_never_both_ways(gain: float, error: float, attempt: int, alpha: float) 
     assert not (decide(there, policy, attempt).promote and decide(back, policy, attempt).promote)
 
 
+@UNTIMED
 @given(
     metric=st.sampled_from(
         ["fd_star", "kernel_distance", "coverage", "recall", "class_coverage", "memorisation", "copies"]
@@ -234,6 +239,7 @@ CONTRASTS = st.builds(Contrast, MEASURED, st.none() | MEASURED, st.none() | MEAS
 NAMES = st.sampled_from([*_against_champion(0.0).metrics, "precision", "density"])
 
 
+@UNTIMED
 @given(metrics=st.dictionaries(NAMES, CONTRASTS), champion=st.none() | st.just("b" * 64), attempt=st.integers(1, 10**6))
 def test_total_whatever_was_measured(metrics: dict[str, Contrast], champion: str | None, attempt: int) -> None:
     comparison = Comparison("a" * 64, champion, PROTOCOL, metrics)
@@ -246,6 +252,7 @@ def test_total_whatever_was_measured(metrics: dict[str, Contrast], champion: str
         assert metrics["fd_star"].challenger.finite
 
 
+@UNTIMED
 @given(
     ours=st.builds(Measurement, FINITE, ERROR),
     theirs=st.builds(Measurement, FINITE, ERROR),
@@ -267,6 +274,7 @@ def test_a_beats_b_and_b_beats_a_never_both(
     assert not all(decisions)
 
 
+@UNTIMED
 @given(gain=FINITE, error=ERROR, loss=st.floats(0, 1), more=st.floats(0, 1))
 def test_a_larger_loss_never_passes_a_guard_that_a_smaller_one_does_not(
     gain: float, error: float, loss: float, more: float
