@@ -556,6 +556,7 @@ def _event(entry: Entry) -> dict[str, Any]:
     return {
         "time": entry.time,
         "actor": entry.details.get("by") or entry.actor or None,
+        "model": entry.details.get("model"),
         "event": entry.event,
         "version": entry.version,
         "from": entry.from_version,

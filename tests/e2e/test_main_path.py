@@ -39,7 +39,7 @@ def test_the_first_run_ends_in_a_promoted_generator(trained: Shell) -> None:
     assert version["fd"] > 0
     events = trained.json("history")["events"]
     assert [event["event"] for event in events] == ["registered", "promoted"]
-    assert all(set(event) == {"time", "event", "version", "reason"} for event in events)
+    assert all({"time", "event", "version", "reason"} <= set(event) for event in events)
 
 
 def test_mlflow_holds_a_run_for_each_candidate_under_one_parent(trained: Shell) -> None:

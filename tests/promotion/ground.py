@@ -130,6 +130,7 @@ def _write_reference(layout: Layout) -> None:
         folder = layout.reference / split
         folder.mkdir(parents=True)
         np.save(folder / "features.npy", features)
+        np.save(folder / "pixels.npy", features)
         np.save(folder / "classes.npy", np.zeros(4, np.int64))
         np.save(folder / "ids.npy", np.zeros((4, 32), np.uint8))
     held_out = {"count": 4, "hash": REFERENCE}

@@ -15,6 +15,11 @@ from ganops.evaluation.protocol import Protocol
 FORMAT = 2
 
 
+def tracked_name(metric: str) -> str:
+    """What a metric is called in a candidate's run, where `fd` is the curve that its training has drawn."""
+    return "plain_fd" if metric == "fd" else metric
+
+
 @final
 @dataclass(frozen=True)
 class EvaluationReport:
@@ -43,9 +48,10 @@ class EvaluationReport:
         return self.metrics["fd_star"]
 
     def figures(self) -> dict[str, float]:
-        """Every finite figure by name, for a tracker."""
+        """Every finite figure by the name that a tracker keeps it under."""
         figures: dict[str, float] = {}
-        for name, item in self.metrics.items():
+        for metric, item in self.metrics.items():
+            name = tracked_name(metric)
             figures |= {name: item.value, f"{name}_se": item.standard_error}
         return {name: value for name, value in figures.items() if math.isfinite(value)}
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self, final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from ganops.config import Name
+from ganops.evaluation.report import tracked_name
 
 _MAX_NAME = 1000
 
@@ -116,11 +117,12 @@ class ScoreFacts(Fact):
 
     def figures(self) -> dict[str, float]:
         """Every finite figure by the name that the tracker keeps it under."""
-        found: dict[str, object] = {"plain_fd": self.report.get("plain_fd")}
+        found: dict[str, object] = {}
         metrics = self.report.get("metrics")
-        for name, item in (metrics if isinstance(metrics, dict) else {}).items():
+        for metric, item in (metrics if isinstance(metrics, dict) else {}).items():
             if isinstance(item, dict):
-                found |= {name: item.get("value"), f"{name}_se": item.get("standard_error")}
+                name = tracked_name(str(metric))
+                found |= {name: item.get("value"), f"{name}_se": item.get("se")}
         return {
             name: float(value) for name, value in found.items() if isinstance(value, int | float) and isfinite(value)
         }
