@@ -63,10 +63,10 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
         DataRefused: it is there but cannot be used.
     """
 
-    read_before: dict[tuple[str, str | None], Input] = {}
+    read_before: dict[tuple[str, str | None, bool], Input] = {}
 
     def read(wanted: Wanted) -> Input:
-        key = (wanted.spec, wanted.split)
+        key = (wanted.spec, wanted.split, wanted.training)
         if key not in read_before:
             step = f"read {Path(wanted.spec).name or wanted.spec}"
             read_before[key] = open_input(wanted, registries, partial(observe, step))
@@ -75,7 +75,7 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
     a, b = _splits(request)
     found = {"a": read(a), "b": read(b)}
     if request.train is not None:
-        found["train"] = read(Wanted(request.train, "train", required=False))
+        found["train"] = read(Wanted(request.train, "train", required=False, training=True))
     elif isinstance(found["b"], Pinned):  # which keeps some of its training images, too
         found["train"] = found["b"]
     if request.heldout is not None:

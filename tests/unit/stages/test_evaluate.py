@@ -17,7 +17,7 @@ from ganops.errors import ConfigError, IncomparableReports, SnapshotError, Unkno
 from ganops.evaluation.extractors import Card, save_extractor
 from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
 from ganops.evaluation.pixels import pixel_features
-from ganops.evaluation.reference import METRIC_VERSION, reference_hash
+from ganops.evaluation.reference import METRIC_VERSION, array_digests, reference_hash
 from ganops.evaluation.report import EvaluationReport
 from ganops.evaluation.threads import one_thread
 from ganops.files import write_json
@@ -60,7 +60,14 @@ def layout(tmp_path: Path) -> Layout:
         "extractor": {"kind": "classifier", "sha256": extractor.sha256, "dim": 8, "accuracy": 0.9},
         "classes": ["x", "y", "z"],
         "preprocessing": "p@1",
-        "splits": {"select": {"count": 120, "hash": reference_hash(extractor.sha256, "i")}},
+        "splits": {
+            "train": {"count": 200, "sha256": array_digests(layout.reference / "train")},
+            "select": {
+                "count": 120,
+                "hash": reference_hash(extractor.sha256, "i"),
+                "sha256": array_digests(layout.reference / "select"),
+            },
+        },
     }
     write_json(layout.reference / "reference.json", facts)
     _save(layout, "a", SPEC)
