@@ -340,11 +340,7 @@ def _read(directory: Path, name: str) -> bytes:
         require_regular(directory / name)
         return (directory / name).read_bytes()
     except SourceRefused as error:
-        raise SnapshotError(f"The extractor in {directory} is damaged: {error}") from None
-    except PermissionError:
-        raise SnapshotError(
-            f"{directory / name} may not be read by you: change the permissions of the file and its folders."
-        ) from None
+        raise SnapshotError(f"The extractor in {directory} cannot be used: {error}") from None
     except OSError as error:
         raise SnapshotError(
             f"The extractor in {directory} lacks {name} ({error.strerror}); run `ganops reference`."

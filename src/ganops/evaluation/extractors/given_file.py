@@ -15,7 +15,7 @@ def read_given(path: Path, what: str, most_bytes: int, advice: str) -> bytes:
 
     Raises:
         UserError: it is missing, empty, too large, or cannot be read.
-        SourceRefused: it is no regular file.
+        SourceRefused: it is no regular file, or the user may not read it.
     """
     try:
         require_regular(path)
@@ -23,11 +23,6 @@ def read_given(path: Path, what: str, most_bytes: int, advice: str) -> bytes:
         content = path.read_bytes() if 0 < size <= most_bytes else b""
     except FileNotFoundError:
         raise UserError(f"There is no file {path}, which was named as {what}. {advice}") from None
-    except PermissionError:
-        raise UserError(
-            f"{path}, which was named as {what}, may not be read by you: change the permissions of the file and its "
-            "folders, or copy it to where you may read it."
-        ) from None
     except OSError as error:
         raise UserError(f"{path}, which was named as {what}, cannot be read ({error.strerror}). {advice}") from None
     if size == 0:
