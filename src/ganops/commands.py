@@ -339,7 +339,7 @@ def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) 
     cache = Cache(cache_folder() if keep else None, say=remarks.append)
     with steps.showing():
         found = measure(request, partial(bootstrap.open_registry, start), _own_extractor(start), cache, steps.observe)
-    for remark in remarks:
+    for remark in dict.fromkeys(remarks):  # the cache says so for each thing that it keeps
         print(remark, file=sys.stderr)
     facts = {**found.to_json(), "plot": None if plot is None else str(plot.resolve())}
     if plot is not None:

@@ -105,6 +105,14 @@ def test_report_with_its_whole_protocol_and_without_the_test_split(layout: Layou
     assert np.load(layout.evaluate_dir("a") / "features.npy").shape == (300, 8)
 
 
+def test_what_is_not_trained_is_said_to_be_that_and_what_is_damaged_is_not(layout: Layout) -> None:
+    with pytest.raises(SnapshotError, match="b has not been trained: run `ganops train b`"):
+        evaluate(layout, _config(), "b")
+    (layout.snapshot("a") / "model.json").unlink()
+    with pytest.raises(SnapshotError, match=r"lacks model\.json"):
+        evaluate(layout, _config(), "a")
+
+
 @pytest.mark.slow
 def test_two_processes_write_what_one_writes(layout: Layout) -> None:
     notes: list[tuple[int, int]] = []
