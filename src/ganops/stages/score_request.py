@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import final, get_args
 
+from ganops.data.sources.naming import printable
 from ganops.errors import UnknownName, UserError
 from ganops.evaluation.judge import Metric
 from ganops.stages.score_inputs import Input, Pinned, Registries, Wanted, open_input
@@ -68,7 +69,7 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
     def read(wanted: Wanted) -> Input:
         key = (wanted.spec, wanted.split, wanted.training)
         if key not in read_before:
-            step = f"read {Path(wanted.spec).name or wanted.spec}"
+            step = f"read {printable(Path(wanted.spec).name or wanted.spec)}"
             read_before[key] = open_input(wanted, registries, partial(observe, step))
         return read_before[key]
 

@@ -68,6 +68,16 @@ def given(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_progress_spells_out_what_would_steer_the_terminal(given: Path) -> None:
+    told: list[str] = []
+    (given / "\x1b[31mimages").mkdir()
+    Image.new("L", (8, 8)).save(given / "\x1b[31mimages" / "0.png")
+    request = ScoreRequest(str(given / "\x1b[31mimages"), str(given / "missing.npy"))
+    with pytest.raises(UserError, match="missing"):
+        score(request, no_registry, None, Cache(None), lambda step, *_: told.append(step))
+    assert told and all(r"\x1b[31mimages" in step and step.isprintable() for step in told)
+
+
 def test_features_are_measured_by_the_gates_own_estimator(given: Path) -> None:
     found = scored(given / "a.npy", given / "b.npy")
     a, b = normal(1, 300, 0.3), normal(2, 200)
