@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -475,6 +476,7 @@ def score(
 def main() -> None:
     """Run the command line; a user's mistake is one paragraph, never a traceback."""
     stop_as_by_ctrl_c()
+    _print_what_can_be()
     try:
         # by itself Typer would end the process here, and frame a mistake in a box
         code = app(prog_name="ganops", standalone_mode=False)
@@ -483,19 +485,45 @@ def main() -> None:
         sys.exit(code or 0)
     except _WRONG_USE as error:
         if said := _wrong_use(error):
-            print(f"error: {said}", file=sys.stderr)
+            _complain("error", said)
         sys.exit(2)
     except GanOpsError as error:
         # in the pipeline the class travels too, so that the flow can raise the same error
         kind = f" {type(error).__name__}" if "GANOPS_IN_PIPELINE" in os.environ else ""
-        print(f"error{kind}: {' '.join(str(error).split())}", file=sys.stderr)
+        _complain(f"error{kind}", str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except PermissionError as error:
+        _complain("error", _forbidden(error))
+        sys.exit(2)
     except OSError as error:  # a full disk, a name too long: nobody's mistake in the code
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}.", file=sys.stderr)
+        _complain("error", f"{where}{error.strerror or error}.")
         sys.exit(1)
+
+
+def _print_what_can_be() -> None:
+    """A terminal that lacks a character shows another for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _complain(kind: str, said: str) -> None:
+    """One line; what a name holds that would steer the terminal, or turn its text round, is spelt out."""
+    line = " ".join(said.split())
+    spelt = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    print(f"{kind}: {spelt}", file=sys.stderr)
+
+
+def _forbidden(error: PermissionError) -> str:
+    if error.filename is None:
+        return f"{error.strerror or error}: have the permissions of the files that are named changed."
+    return (
+        f"{error.filename} may not be read or written by you (permission denied): have the permissions of it, or of "
+        "the folders that it lies in, changed, or name another."
+    )
 
 
 def _wrong_use(error: Any) -> str:

@@ -18,6 +18,7 @@ from ganops.bootstrap import App, When
 from ganops.errors import Unhealthy, UnknownName, UserError, WorkspaceError
 from ganops.files import cache_folder
 from ganops.layout import Layout
+from ganops.outputs import require_place
 from ganops.ports import ModelVersion
 from ganops.process import die_with_parent
 from ganops.progress import Progress
@@ -120,7 +121,7 @@ def data_show(start: Path, output: Path | None, json: bool) -> None:
     from ganops.reports.grid import SheetRow, write_contact_sheet
 
     if output is not None:
-        _require_place(output)
+        require_place(output)
     layout = bootstrap.open_app(start).layout
     summary = summarise(layout.raw)
     sheet = output or layout.reports / "contact-sheet.png"
@@ -331,14 +332,14 @@ def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) 
     from ganops.stages.score_cache import Cache
     from ganops.stages.score_request import ScoreRequest
 
-    if plot is not None:
-        _require_place(plot, "--plot")
     request, steps = ScoreRequest(**asked), Steps(errors_console())
+    if plot is not None:
+        require_place(plot, "--plot", inputs=filter(None, (request.a, request.b, request.train, request.heldout)))
     remarks: list[str] = []
     cache = Cache(cache_folder() if keep else None, say=remarks.append)
     with steps.showing():
         found = measure(request, partial(bootstrap.open_registry, start), _own_extractor(start), cache, steps.observe)
-    for remark in remarks:
+    for remark in dict.fromkeys(remarks):  # the cache says so for each thing that it keeps
         print(remark, file=sys.stderr)
     facts = {**found.to_json(), "plot": None if plot is None else str(plot.resolve())}
     if plot is not None:
@@ -442,7 +443,7 @@ def gate_calibrate(
     from ganops.stages.calibrate import CalibrationPlan, calibrate
 
     if plot is not None:
-        _require_place(plot, "--plot")
+        require_place(plot, "--plot")
     plan = CalibrationPlan(repeats, seed, num_images, distance, whole, workers)
     workspace = load(find(start))
     with _bar("calibrate the gate") as progress:
@@ -626,7 +627,7 @@ def sample(
     from ganops.stages.registered import registered_snapshot
     from ganops.stages.sample import write_sample
 
-    _require_place(output)
+    require_place(output)
     app = bootstrap.open_app(start)
     chosen = _chosen(app, stage, version)
     with registered_snapshot(app.registry, chosen) as (_, snapshot):
@@ -680,16 +681,6 @@ def _report_line(done: int, total: int, note: str) -> None:
     if (now := time.monotonic()) - _last_line >= 0.5 or done >= total > 0:
         _last_line = now
         print(f"progress {done} {total} {note}", flush=True)
-
-
-def _require_place(path: Path, option: str = "-o") -> None:
-    """Look before the work whether a file can lie there."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder. Name a file in it with {option}.")
-    if not path.parent.is_dir():
-        raise UserError(
-            f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose another with {option}."
-        )
 
 
 @contextmanager

@@ -71,12 +71,22 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise
+    except PermissionError:
+        raise DamagedFile(forbidden(path)) from None
     except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise DamagedFile(
             f"{path} is damaged or cannot be read ({why}). `dvc checkout --force` restores what lies in data/, "
             "`git checkout` the rest."
         ) from None
+
+
+def forbidden(path: object) -> str:
+    """What to say of a file or folder that the user may not read, and what to do: one sentence, with its stop."""
+    return (
+        f"{path} may not be read by you (permission denied): have the permissions of it, or of the folders that it "
+        "lies in, changed, or copy it to where you may read it."
+    )
 
 
 @contextmanager

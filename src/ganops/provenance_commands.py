@@ -13,6 +13,7 @@ from ganops import bootstrap
 from ganops.bootstrap import App
 from ganops.errors import AuditFailed, UserError
 from ganops.files import sha256_file
+from ganops.outputs import require_place
 from ganops.ports import ModelVersion
 from ganops.provenance.journal import Entry
 from ganops.provenance.lineage import Word, lineage_of
@@ -54,6 +55,8 @@ def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> N
 
 
 def audit_show(start: Path, version: int, output: Path | None) -> None:
+    if output is not None:
+        require_place(output, content="HTML")
     app = bootstrap.open_app(start)
     page = _page(app, version)
     path = output or app.layout.reports / f"audit-{page.model}-v{version}.html"

@@ -25,7 +25,7 @@ from ganops import config as configuration
 from ganops import plain_yaml
 from ganops.config import Config
 from ganops.errors import ConfigError, DamagedFile, WorkspaceError
-from ganops.files import write_text
+from ganops.files import forbidden, write_text
 from ganops.layout import Layout
 from ganops.locks import held
 
@@ -76,6 +76,8 @@ def read_config(path: Path) -> Config:
         mapping = plain_yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WorkspaceError(f"{path} does not exist. Restore it from git, or make a workspace anew.") from None
+    except PermissionError:
+        raise WorkspaceError(forbidden(path)) from None
     except OSError as error:
         raise WorkspaceError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:

@@ -20,7 +20,7 @@ from ganops.evaluation.fd_star import influences
 from ganops.evaluation.feature_stats import FeatureStats
 from ganops.evaluation.frechet import frechet_distance, frechet_distance_of
 from ganops.evaluation.population import BANDWIDTH, Kind, Population
-from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, reference_hash
+from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, array_digests, reference_hash
 from ganops.evaluation.threads import one_thread
 from ganops.files import write_json
 from ganops.stages import calibrate as stage
@@ -124,7 +124,13 @@ def mine(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
         np.save(folder / "classes.npy", classes)
         np.save(folder / "ids.npy", np.random.default_rng(seed).integers(256, size=(count, 32), dtype=np.uint8))
         np.save(folder / "pixels.npy", np.random.default_rng(seed).random((count, 16), np.float32))
-        facts[split] = {"hash": reference_hash("e", split), "images_sha256": split, "count": count, "of": count}
+        facts[split] = {
+            "hash": reference_hash("e", split),
+            "images_sha256": split,
+            "count": count,
+            "of": count,
+            "sha256": array_digests(folder),
+        }
     card = {"kind": "classifier", "sha256": "e" * 64, "dim": WIDTH, "accuracy": 0.9}
     summary = {"format": FORMAT, "metric_version": METRIC_VERSION, "score": "fd", "extractor": card, "splits": facts}
     shown = {"classes": ["a", "b", "c"], "preprocessing": "p", "image_shape": [1, 8, 8], "floor": 0.0}

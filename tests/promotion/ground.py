@@ -133,12 +133,13 @@ def _write_reference(layout: Layout) -> None:
         np.save(folder / "pixels.npy", features)
         np.save(folder / "classes.npy", np.zeros(4, np.int64))
         np.save(folder / "ids.npy", np.zeros((4, 32), np.uint8))
-    held_out = {"count": 4, "hash": REFERENCE}
+        np.save(folder / "pixels.npy", np.empty((4, 0), np.float32))
+    held_out = {"count": 4, "hash": REFERENCE, "sha256": references.array_digests(folder)}  # of all splits alike
     write_json(
         layout.reference / references.REFERENCE,
         {
             "format": references.FORMAT,
-            "splits": {"select": {**held_out, "hash": digest_json("select")}, "test": held_out},
+            "splits": {"train": held_out, "select": {**held_out, "hash": digest_json("select")}, "test": held_out},
             "extractor": {"kind": "classifier", "sha256": "e" * 64, "dim": 2, "accuracy": 1.0},
             "classes": ["0"],
             "preprocessing": "none",

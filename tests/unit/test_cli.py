@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -72,3 +73,36 @@ def test_ctrl_c_says_that_it_can_go_on(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 130 and "stopped: " in capsys.readouterr().err
+
+
+def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["ganops", "score", "a\x1b[31m\u202e\udc80é.npy", "b.npy"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2 and r"a\x1b[31m\u202e\udc80é.npy" in said and said.isprintable()
+
+
+def test_a_terminal_that_lacks_a_character_shows_another(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say() -> None:
+        print("Fréchet \udc80")
+
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(cli, "app", lambda **_: say())
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown.flush()
+    assert ended.value.code == 0 and shown.buffer.getvalue() == b"Fr?chet ?\n"  # type: ignore[attr-defined]
+    assert capsys.readouterr().err == ""
+
+
+def test_what_may_not_be_read_is_wrong_use(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def shut(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "shut/params.yaml")
+
+    monkeypatch.setattr(cli, "app", shut)
+    said = refused(capsys, monkeypatch, "status")
+    assert "shut/params.yaml may not be read or written by you (permission denied)" in said

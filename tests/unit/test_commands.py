@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 
+import ganops.stages.score as scoring
+from ganops import commands
 from ganops.commands import _print_addition
 from ganops.data.raw_store import AddReport
+from ganops.stages.score_cache import Cache
 
 
 @pytest.mark.parametrize(("taken", "labels", "warned"), [(3, {}, True), (3, {"a": 1}, False), (0, {}, False)])
@@ -15,3 +23,20 @@ def test_adding_images_without_labels_says_what_will_come_of_it(
     _print_addition(AddReport("flat", taken, 0, (), 0, (), 10, labels, {"8x8": taken}, 1, {"L": taken}, {}))
     lines = [line for line in capsys.readouterr().out.splitlines() if "None of these has a label" in line]
     assert len(lines) == warned and all("`ganops init`" in line for line in lines)
+
+
+def test_the_same_remark_of_the_cache_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GANOPS_CACHE", str(tmp_path / "file" / "cache"))
+
+    def measure(request: object, registries: object, own: object, cache: Cache, observe: object) -> Any:
+        for number in range(3):
+            cache.recall({"thing": number}, lambda: {"x": np.zeros(1)})
+        return SimpleNamespace(to_json=dict)
+
+    monkeypatch.setattr(scoring, "score", measure)
+    commands.score(tmp_path, None, keep=True, json=True, a="a", b="b")
+    remarks = capsys.readouterr().err.splitlines()
+    assert len(remarks) == len(set(remarks)) and sum("cannot be written" in remark for remark in remarks) == 1

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
 from ganops.errors import DamagedFile, UserError
+from ganops.files import forbidden
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -33,6 +34,8 @@ def read_document(path: Path, model: type[Document], missing: str, again: str) -
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(missing) from None
+    except PermissionError:
+        raise DamagedFile(forbidden(path)) from None
     except ValidationError as error:
         first = error.errors()[0]
         reason = ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
@@ -56,6 +59,8 @@ def read_array(
     try:
         _require_file(path)
         array = np.load(path, mmap_mode=mmap, allow_pickle=False)
+    except PermissionError:
+        raise DamagedFile(forbidden(path)) from None
     except (OSError, EOFError, ValueError, OverflowError, MemoryError, SyntaxError, tokenize.TokenError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DamagedFile(f"{path} is missing or damaged ({reason}): run `{again}` again.") from None

@@ -1,6 +1,6 @@
 """The reference: real images of one split, as the pinned extractor sees them.
 
-    reference/reference.json
+    reference/reference.json                     facts, and the sha256 of each file below
     reference/extractor/…
     reference/{train,select,test}/features.npy   float32 (N, d)
     reference/{train,select,test}/classes.npy    int64 (N,), the extractor's predictions
@@ -12,7 +12,7 @@ Of `train` at most `TRAIN_LIMIT` images are kept, a fixed draw in their order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
@@ -23,14 +23,15 @@ import numpy.typing as npt
 from ganops.data.stored import read_array
 from ganops.errors import DamagedFile, UserError
 from ganops.evaluation.distances import subset_rows
-from ganops.files import digest_json, read_json
+from ganops.files import digest_json, read_json, sha256_file
 
 FORMAT = 2
 REFERENCE = "reference.json"
 TRAIN_LIMIT = 20_000
 METRIC_VERSION = 2
 """Raised whenever the same features would give another score."""
-_FEATURES, _PIXELS, _AGAIN = "features.npy", "pixels.npy", "ganops reference"
+_FEATURES, _CLASSES, _IDS, _PIXELS = "features.npy", "classes.npy", "ids.npy", "pixels.npy"
+_AGAIN = "ganops reference"
 _TRAIN_STREAM = 0
 _NO_PIXELS: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
 
@@ -79,11 +80,17 @@ def train_rows(count: int) -> npt.NDArray[np.int64]:
     return subset_rows(count, TRAIN_LIMIT, _TRAIN_STREAM)
 
 
+def array_digests(folder: Path) -> dict[str, str]:
+    """Of each array in the folder of a split the hex sha256 of its file, as reference.json has them."""
+    return {path.name: sha256_file(path) for path in sorted(folder.glob("*.npy"))}
+
+
 def select_reference(directory: Path) -> ReferenceSample:
     """The reference that candidates are measured and chosen on.
 
     Raises:
-        UserError: `ganops reference` has not run, or its files do not fit each other.
+        UserError: `ganops reference` has not run, or was run by another version of GanOps.
+        DamagedFile: a file is not what it wrote.
     """
     return _load(directory, "select")
 
@@ -128,38 +135,62 @@ def _load(directory: Path, split: HeldOut) -> ReferenceSample:
     path = directory / REFERENCE
     try:
         facts: Mapping[str, Any] = read_json(path)
-        if facts["format"] != FORMAT:
-            raise UserError(f"{path} has format {facts['format']}, not {FORMAT}: run `ganops reference` again.")
-        held_out = facts["splits"][split]
-        count, dim = held_out["count"], facts["extractor"]["dim"]
+        _require_this_version(path, facts)
+        held_out, train = facts["splits"][split], facts["splits"]["train"]
+        count, dim, names = held_out["count"], facts["extractor"]["dim"], tuple(facts["classes"])
         features = _features(directory / split / _FEATURES, dim, count)
-        classes = read_array(directory / split / "classes.npy", np.int64, (count,), _AGAIN)
-        ids = read_array(directory / split / "ids.npy", np.uint8, (count, 32), _AGAIN)
+        classes = _classes(directory / split / _CLASSES, count, len(names))
+        ids = read_array(directory / split / _IDS, np.uint8, (count, 32), _AGAIN)
         train_features = _features(directory / "train" / _FEATURES, dim)
         pixels = _finite(directory / split / _PIXELS, (count, None))
         train_pixels = _finite(directory / "train" / _PIXELS, (len(train_features), pixels.shape[1]))
+        _require_written(directory / split, held_out["sha256"], (_FEATURES, _CLASSES, _IDS, _PIXELS))
+        _require_written(directory / "train", train["sha256"], (_FEATURES, _PIXELS))
         return ReferenceSample(
             split=split,
             features=features,
             classes=classes,
             ids=ids,
             train_features=train_features,
-            num_classes=len(facts["classes"]),
+            num_classes=len(names),
             hash=held_out["hash"],
             extractor=facts["extractor"]["kind"],
             extractor_sha256=facts["extractor"]["sha256"],
             preprocessing=facts["preprocessing"],
             metric_version=facts["metric_version"],
-            class_names=tuple(facts["classes"]),
+            class_names=names,
             pixels=pixels,
             train_pixels=train_pixels,
             extractor_accuracy=facts["extractor"]["accuracy"],
             grey_repeated=facts["extractor"].get("grey_repeated", False),
         )
     except FileNotFoundError as error:
-        raise UserError(f"There is no reference ({error.filename} is missing): run `ganops reference`.") from None
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): run `ganops reference` again.") from None
+        raise UserError(f"There is no reference ({error.filename} is missing): run `{_AGAIN}`.") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({error}): run `{_AGAIN}` again.") from None
+
+
+def _require_this_version(path: Path, facts: Mapping[str, Any]) -> None:
+    """Raises UserError for a reference whose scores would mean something else here."""
+    if facts["format"] != FORMAT:
+        raise UserError(f"{path} has format {facts['format']}, not {FORMAT}: run `{_AGAIN}` again.")
+    if facts["metric_version"] != METRIC_VERSION:
+        raise UserError(
+            f"{path} was made for version {facts['metric_version']} of the metrics, and here is version "
+            f"{METRIC_VERSION}, whose scores differ: run `{_AGAIN}` again."
+        )
+    if not all("sha256" in split for split in facts["splits"].values()):
+        raise UserError(f"{path} is of an older GanOps and has no digests of its arrays: run `{_AGAIN}` again.")
+
+
+def _require_written(folder: Path, digests: Mapping[str, str], names: Sequence[str]) -> None:
+    """Raises DamagedFile where an array is not the one that reference.json speaks of."""
+    for name in names:
+        if sha256_file(folder / name) != digests[name]:
+            raise DamagedFile(
+                f"{folder / name} is not the file that {REFERENCE} describes (its sha256 differs): it was changed, or "
+                f"is of another reference. Run `{_AGAIN}` again."
+            )
 
 
 def _features(path: Path, dim: int, count: int | None = None) -> npt.NDArray[np.float32]:
@@ -170,6 +201,13 @@ def _features(path: Path, dim: int, count: int | None = None) -> npt.NDArray[np.
             f"features everywhere): run `{_AGAIN}` again."
         )
     return features
+
+
+def _classes(path: Path, count: int, num_classes: int) -> npt.NDArray[np.int64]:
+    classes = read_array(path, np.int64, (count,), _AGAIN)
+    if classes.min(initial=0) < 0 or classes.max(initial=0) >= max(num_classes, 1):
+        raise DamagedFile(f"{path} holds a class that is none of the {num_classes}: run `{_AGAIN}` again.")
+    return classes
 
 
 def _finite(path: Path, shape: tuple[int | None, int | None]) -> npt.NDArray[np.float32]:

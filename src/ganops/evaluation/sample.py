@@ -19,7 +19,7 @@ from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.protocol import CONVENTIONS, Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sharded import ALONE, Crew, Rows, Sampling, looked_at, sample_on
-from ganops.files import sha256_bytes
+from ganops.files import forbidden, sha256_bytes
 from ganops.models.networks import Generator
 from ganops.models.snapshot import Snapshot
 from ganops.progress import Progress, silent
@@ -161,6 +161,8 @@ def read_training_images(directory: Path, snapshot: Snapshot) -> npt.NDArray[np.
     try:
         content = path.read_bytes()
         numbers = np.load(io.BytesIO(content), allow_pickle=False)
+    except PermissionError:
+        raise SnapshotError(forbidden(path)) from None
     except (OSError, ValueError, EOFError) as error:
         raise SnapshotError(
             f"{path} cannot be read ({error}): without the list of its training images, {snapshot.sha256[:8]} cannot "

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ganops.errors import SnapshotError, UnknownName, UserError
-from ganops.files import replace_directory, sha256_bytes, write_bytes, write_json
+from ganops.files import forbidden, replace_directory, sha256_bytes, write_bytes, write_json
 from ganops.models.families import FAMILIES
 from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
@@ -171,6 +171,8 @@ def _read(directory: Path, name: str) -> bytes:
         if path.exists() and not path.is_file():
             raise SnapshotError(f"{path} is no regular file; restore the snapshot or train again.")
         return path.read_bytes()
+    except PermissionError:
+        raise SnapshotError(forbidden(path)) from None
     except OSError as error:
         raise SnapshotError(f"The snapshot in {directory} lacks {name} ({error.strerror}).") from None
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ganops.config import Config
 from ganops.data import prepared
-from ganops.errors import DamagedFile, UserError
+from ganops.errors import DamagedFile, SnapshotError, UserError
 from ganops.evaluation.judge import Judge
 from ganops.evaluation.memorisation import Offender
 from ganops.evaluation.reference import select_reference, train_rows
@@ -21,7 +21,7 @@ from ganops.evaluation.threads import one_thread
 from ganops.files import read_json, replace_directory, write_json
 from ganops.layout import Layout
 from ganops.models.sampling import generate
-from ganops.models.snapshot import Snapshot, load_snapshot
+from ganops.models.snapshot import MODEL, WEIGHTS, Snapshot, load_snapshot
 from ganops.progress import Progress, silent
 from ganops.reports.grid import SheetRow, write_contact_sheet
 from ganops.stages.sampling import sampled
@@ -44,6 +44,8 @@ def evaluate(layout: Layout, config: Config, candidate: str, progress: Progress 
     config.candidate(candidate)
     reference = select_reference(layout.reference)
     directory, settings = layout.snapshot(candidate), config.evaluate
+    if not any((directory / name).exists() for name in (MODEL, WEIGHTS)):
+        raise SnapshotError(f"{candidate} has not been trained: run `ganops train {candidate}`.")
     snapshot = load_snapshot(directory)
     sampling = Sampling(settings.num_images, settings.seed, BATCH_SIZE)
     sample = sampled(directory, snapshot, layout.reference / "extractor", reference, sampling, settings, progress)

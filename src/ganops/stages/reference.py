@@ -27,7 +27,14 @@ from ganops.evaluation.extractors.fitting import Learnt, fitted_to
 from ganops.evaluation.extractors.training import divided
 from ganops.evaluation.frechet import frechet_distance_of
 from ganops.evaluation.pixels import pixel_features
-from ganops.evaluation.reference import FORMAT, METRIC_VERSION, REFERENCE, reference_hash, train_rows
+from ganops.evaluation.reference import (
+    FORMAT,
+    METRIC_VERSION,
+    REFERENCE,
+    array_digests,
+    reference_hash,
+    train_rows,
+)
 from ganops.evaluation.threads import one_thread
 from ganops.files import replace_directory, write_json
 from ganops.layout import Layout
@@ -282,6 +289,7 @@ def _write_splits(
             "images_sha256": split.sha256,
             "count": len(ids),
             "of": len(split),
+            "sha256": array_digests(folder / name),
         }
     return facts
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from ganops.data.regular import require_regular
 from ganops.errors import UserError
 from ganops.evaluation.extractors import Extractor, custom, inception, load_extractor
 from ganops.evaluation.extractors.extractor import CARD
-from ganops.files import sha256_file
 from ganops.progress import Progress
 from ganops.stages.score_cache import Cache
 from ganops.stages.score_fitting import FITTED, Fitted, Fitting, fitted_extractor
@@ -156,27 +154,24 @@ def named_extractor(wanted: str, progress: Progress) -> Extractor:
     Raises:
         UserError: there is none of that name, or it cannot be downloaded or run.
         DamagedFile: its files are damaged, or not the published ones.
+        SourceRefused: what it is to be read from is no regular file.
     """
     kind, _, path = wanted.partition(":")
     if kind == "inception":
         return inception(Path(path).expanduser() if path else None, progress=progress)
     if kind == "custom" and path:
-        return _custom(Path(path).expanduser())
+        return custom(Path(path).expanduser(), None)
+    if kind == "custom":
+        raise UserError("'--extractor custom' lacks the network's file: write custom:FILE.onnx.")
     directory = Path(wanted).expanduser()
     if directory.is_dir():
         return load_extractor(directory)
-    near = difflib.get_close_matches(kind, [name.partition(":")[0] for name in KINDS], n=1)
+    known = [name.partition(":")[0] for name in KINDS]
+    if kind in known:  # one that takes no file
+        raise UserError(f"'--extractor {wanted}': {kind} is fitted now and read from no file; write {kind} alone.")
+    near = difflib.get_close_matches(kind, known, n=1)
     meant = f", did you mean '{near[0]}'?" if near else "."
     raise UserError(
         f"There is no extractor '{wanted}'{meant} Name one of {', '.join(KINDS)}, or the directory of a pinned one, "
         "such as data/reference/extractor of a workspace."
     )
-
-
-def _custom(path: Path) -> Extractor:
-    try:
-        require_regular(path)
-        digest = sha256_file(path)
-    except OSError as error:
-        raise UserError(f"The custom extractor {path} cannot be read ({error.strerror or error}).") from None
-    return custom(path, digest)

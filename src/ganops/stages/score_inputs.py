@@ -17,7 +17,7 @@ from ganops.data.prepared import DATASET, load
 from ganops.data.sources import open_source
 from ganops.errors import DataRefused, SourceRefused, UnknownName, UserError
 from ganops.evaluation.extractors import Extractor, load_extractor
-from ganops.evaluation.reference import METRIC_VERSION, REFERENCE, ReferenceSample, select_reference, test_reference
+from ganops.evaluation.reference import REFERENCE, ReferenceSample, select_reference, test_reference
 from ganops.evaluation.sample import TRAINING_IMAGES, read_training_images
 from ganops.models.snapshot import MODEL, WEIGHTS, Snapshot, load_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
@@ -79,7 +79,8 @@ class Model:
 @final
 @dataclass(frozen=True, eq=False)
 class Pinned:
-    """A workspace's `data/reference`: what its own extractor has seen already in images that are not read again."""
+    """A workspace's `data/reference`: what its own extractor has seen already in images that are not read again; as
+    `train` it stands for the training images among them."""
 
     name: str
     sample: ReferenceSample
@@ -105,12 +106,14 @@ Input = Images | Features | Model | Pinned
 class Wanted:
     """One argument of the command. split: of the source's own; None: all.
 
-    required: else all images stand for a split that the source does not have.
+    required: else all images stand for a split that the source does not have. training: whether images that a model
+    was trained on are meant.
     """
 
     spec: str
     split: str | None = None
     required: bool = True
+    training: bool = False
 
 
 def open_input(wanted: Wanted, registries: Registries, progress: Progress) -> Input:
@@ -245,16 +248,16 @@ def _prepared(wanted: Wanted, path: Path) -> Images:
 
 def _pinned(wanted: Wanted, path: Path) -> Pinned:
     readers = {"select": select_reference, "test": test_reference}
-    if wanted.split not in readers:
+    split = "select" if wanted.training else wanted.split  # either comes with the training images
+    if split not in readers:
         raise UserError(
             f"{wanted.spec} is a workspace's reference, of the splits {' and '.join(readers)}: choose one with "
             "--split, as in `--split :select`."
         )
-    sample, extractor = readers[wanted.split](path), load_extractor(path / "extractor")
-    if (sample.extractor_sha256, sample.metric_version) != (extractor.sha256, METRIC_VERSION):
+    sample, extractor = readers[split](path), load_extractor(path / "extractor")
+    if sample.extractor_sha256 != extractor.sha256:
         raise UserError(
-            f"{wanted.spec} is of another protocol: it was made with the extractor {sample.extractor_sha256[:8]} and "
-            f"version {sample.metric_version} of the metrics, and here are {extractor.sha256[:8]} and version "
-            f"{METRIC_VERSION}. Run `ganops reference` again."
+            f"{wanted.spec} is of another protocol: it was made with the extractor {sample.extractor_sha256[:8]}, and "
+            f"the one beside it is {extractor.sha256[:8]}. Run `ganops reference` again."
         )
     return Pinned(wanted.spec, sample, extractor)

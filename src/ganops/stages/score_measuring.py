@@ -10,12 +10,13 @@ from ganops.errors import TooFewImages, UserError
 from ganops.evaluation.compare import Comparison, compare
 from ganops.evaluation.extractors import Extractor
 from ganops.evaluation.manifold import NEIGHBOURS
+from ganops.evaluation.memorisation import MIN_IMAGES
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import METRIC_VERSION, ReferenceSample, reference_hash
 from ganops.evaluation.sample import Sample
 from ganops.evaluation.threads import one_thread
 from ganops.progress import Progress
-from ganops.stages.score_inputs import Input, Model
+from ganops.stages.score_inputs import Features, Input, Model, Pinned
 from ganops.stages.score_looking import Seen
 
 LEAST_IMAGES = 2 * (NEIGHBOURS + 1)
@@ -28,8 +29,9 @@ def require_enough(inputs: Mapping[str, Input], num_images: int | None) -> None:
     """Look before the work whether there is enough to measure with.
 
     Raises:
-        TooFewImages: A or B has fewer than the metrics need.
+        TooFewImages: A or B has fewer than the metrics need, or the training or held-out images that were named.
     """
+    _require_enough_beside(inputs)
     for role in ("a", "b"):
         item = inputs[role]
         drawn = num_images if role == "a" or isinstance(item, Model) else None
@@ -40,6 +42,21 @@ def require_enough(inputs: Mapping[str, Input], num_images: int | None) -> None:
                 f"{count} image{'s' * (count != 1)} of {item.name} would be measured, and at least {LEAST_IMAGES} are "
                 f"needed on either side: precision and recall look at the {NEIGHBOURS} nearest neighbours, in halves. "
                 "For an interval that says something, hundreds are needed."
+            )
+
+
+def _require_enough_beside(inputs: Mapping[str, Input]) -> None:
+    """Of the images beside A and B that copies are looked for with; a reference brings its own, few or not."""
+    for role, what in (("train", "training"), ("heldout", "held-out")):
+        item = inputs.get(role)
+        if item is None or isinstance(item, Model) or item is inputs["b"]:
+            continue
+        count = len(item.sample.train_features) if role == "train" and isinstance(item, Pinned) else len(item)
+        needed = 2 if isinstance(item, Features) else MIN_IMAGES
+        if count < needed:
+            raise TooFewImages(
+                f"{item.name} has {count} image{'s' * (count != 1)}, named as {what} images with --{role}, and at "
+                f"least {needed} are needed to look for copies. Name more, or leave --{role} out."
             )
 
 

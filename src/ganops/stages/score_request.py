@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import final, get_args
 
+from ganops.data.sources.naming import printable
 from ganops.errors import UnknownName, UserError
 from ganops.evaluation.judge import Metric
 from ganops.stages.score_inputs import Input, Pinned, Registries, Wanted, open_input
@@ -63,19 +64,19 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
         DataRefused: it is there but cannot be used.
     """
 
-    read_before: dict[tuple[str, str | None], Input] = {}
+    read_before: dict[tuple[str, str | None, bool], Input] = {}
 
     def read(wanted: Wanted) -> Input:
-        key = (wanted.spec, wanted.split)
+        key = (wanted.spec, wanted.split, wanted.training)
         if key not in read_before:
-            step = f"read {Path(wanted.spec).name or wanted.spec}"
+            step = f"read {printable(Path(wanted.spec).name or wanted.spec)}"
             read_before[key] = open_input(wanted, registries, partial(observe, step))
         return read_before[key]
 
     a, b = _splits(request)
     found = {"a": read(a), "b": read(b)}
     if request.train is not None:
-        found["train"] = read(Wanted(request.train, "train", required=False))
+        found["train"] = read(Wanted(request.train, "train", required=False, training=True))
     elif isinstance(found["b"], Pinned):  # which keeps some of its training images, too
         found["train"] = found["b"]
     if request.heldout is not None:

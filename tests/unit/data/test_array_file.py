@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +34,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("short.npy").write_bytes(Path("one.npy").read_bytes()[:-5])
     Path("short.npz").write_bytes(Path("two.npz").read_bytes()[:-60])
     Path("text.npy").write_text("1,2,3")
+    Path("text.npz").write_text("1,2,3 and no array")
+    np.save("fields.npy", np.zeros(2, dtype=[("a", "O")]), allow_pickle=True)
+    np.savez("none.npz")
+    with zipfile.ZipFile("twice.npz", "w") as archive, warnings.catch_warnings(action="ignore"):
+        for _ in range(2):
+            archive.write("one.npy", "x.npy")
+    shutil.copy("one.npy", "loud.NPY")
+    shutil.copy("two.npz", "loud.NPZ")
     return tmp_path
 
 
-@pytest.mark.parametrize(("spec", "expected"), [("one.npy", 0), ("one.npz", 0), ("two.npz:x", 0), ("two.npz:y", 1)])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [("one.npy", 0), ("one.npz", 0), ("two.npz:x", 0), ("two.npz:y", 1), ("loud.NPY", 0), ("loud.NPZ:y", 1)],
+)
 def test_arrays_are_read(folder: Path, spec: str, expected: float) -> None:
     assert is_array_file(spec)
     assert np.array_equal(read_array_file(spec), ARRAY + expected)
@@ -54,7 +68,13 @@ def test_arrays_are_read(folder: Path, spec: str, expected: float) -> None:
         ("empty.npy", SourceRefused, r"is empty"),
         ("short.npy", SourceRefused, r"short.npy is no readable array file, or damaged"),
         ("short.npz", SourceRefused, r"short.npz is no readable array file, or damaged"),
-        ("text.npy", SourceRefused, r"text.npy"),
+        ("text.npy", SourceRefused, r"text.npy is no array file, whatever its name says"),
+        ("text.npz", SourceRefused, r"text.npz is no array file, whatever its name says"),
+        ("fields.npy", SourceRefused, r"Python objects, .* Write plain numbers"),
+        ("none.npz", SourceRefused, r"none.npz holds no arrays"),
+        ("none.npz:x", SourceRefused, r"none.npz holds no arrays"),
+        ("twice.npz", SourceRefused, r"twice.npz holds several arrays of the name 'x'"),
+        ("twice.npz:x", SourceRefused, r"twice.npz holds several arrays of the name 'x'"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_nothing_is_unpickled(

@@ -17,7 +17,7 @@ from ganops.errors import ConfigError, IncomparableReports, SnapshotError, Unkno
 from ganops.evaluation.extractors import Card, save_extractor
 from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
 from ganops.evaluation.pixels import pixel_features
-from ganops.evaluation.reference import METRIC_VERSION, reference_hash
+from ganops.evaluation.reference import METRIC_VERSION, array_digests, reference_hash
 from ganops.evaluation.report import EvaluationReport
 from ganops.evaluation.threads import one_thread
 from ganops.files import write_json
@@ -60,7 +60,14 @@ def layout(tmp_path: Path) -> Layout:
         "extractor": {"kind": "classifier", "sha256": extractor.sha256, "dim": 8, "accuracy": 0.9},
         "classes": ["x", "y", "z"],
         "preprocessing": "p@1",
-        "splits": {"select": {"count": 120, "hash": reference_hash(extractor.sha256, "i")}},
+        "splits": {
+            "train": {"count": 200, "sha256": array_digests(layout.reference / "train")},
+            "select": {
+                "count": 120,
+                "hash": reference_hash(extractor.sha256, "i"),
+                "sha256": array_digests(layout.reference / "select"),
+            },
+        },
     }
     write_json(layout.reference / "reference.json", facts)
     _save(layout, "a", SPEC)
@@ -96,6 +103,14 @@ def test_report_with_its_whole_protocol_and_without_the_test_split(layout: Layou
     assert (protocol.dtype, protocol.device, protocol.grey_repeated) == ("float32", "cpu", False)
     assert protocol.conventions["neighbours"] == 5
     assert np.load(layout.evaluate_dir("a") / "features.npy").shape == (300, 8)
+
+
+def test_what_is_not_trained_is_said_to_be_that_and_what_is_damaged_is_not(layout: Layout) -> None:
+    with pytest.raises(SnapshotError, match="b has not been trained: run `ganops train b`"):
+        evaluate(layout, _config(), "b")
+    (layout.snapshot("a") / "model.json").unlink()
+    with pytest.raises(SnapshotError, match=r"lacks model\.json"):
+        evaluate(layout, _config(), "a")
 
 
 @pytest.mark.slow

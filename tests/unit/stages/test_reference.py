@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ganops.data.prepared import write_dataset
 from ganops.data.split import Split
 from ganops.errors import ConfigError, DamagedFile, ExtractorError, TooFewImages, UserError
 from ganops.evaluation.extractors import load_extractor, training
-from ganops.evaluation.reference import select_reference, test_reference
+from ganops.evaluation.reference import METRIC_VERSION, select_reference, test_reference
 from ganops.files import sha256_bytes, sha256_file
 from ganops.layout import Layout
 from ganops.stages.reference import dimensions_for, reference
@@ -212,6 +213,53 @@ def test_damaged_features_are_named(layout: Layout, features: Any) -> None:
     np.save(layout.reference / "select" / "features.npy", features)
     with pytest.raises(UserError, match=r"select/features\.npy .*ganops reference"):
         select_reference(layout.reference)
+
+
+@pytest.mark.parametrize(
+    "changed", ["select/features", "select/classes", "select/ids", "select/pixels", "train/features", "train/pixels"]
+)
+def test_arrays_are_bound_to_their_digests(layout: Layout, changed: str) -> None:
+    reference(layout, _config())
+    path = layout.reference / f"{changed}.npy"
+    array = np.load(path)
+    np.save(path, array[::-1])
+    with pytest.raises(DamagedFile, match=rf"{changed}\.npy is not the file .*`ganops reference` again"):
+        select_reference(layout.reference)
+    np.save(path, array)
+    assert len(select_reference(layout.reference).features) == COUNTS["select"]
+
+
+@pytest.mark.parametrize("stranger", [99, -1, 2])
+def test_a_class_that_there_is_not_is_named(layout: Layout, stranger: int) -> None:
+    reference(layout, _config())
+    path = layout.reference / "select" / "classes.npy"
+    classes = np.load(path)
+    classes[3] = stranger
+    np.save(path, classes)
+    with pytest.raises(DamagedFile, match=r"classes\.npy holds a class that is none of the 2"):
+        select_reference(layout.reference)
+
+
+def _changed_facts(layout: Layout, change: Callable[[dict[str, Any]], object]) -> None:
+    path = layout.reference / "reference.json"
+    facts = json.loads(path.read_text())
+    change(facts)
+    path.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize("read", [select_reference, test_reference])
+def test_a_reference_of_other_metrics_or_without_digests_is_refused(
+    layout: Layout, read: Callable[[Path], object]
+) -> None:
+    reference(layout, _config())
+    _changed_facts(layout, lambda facts: facts.update(metric_version=1))
+    with pytest.raises(UserError, match=rf"version 1 .* version {METRIC_VERSION}, .*`ganops reference` again"):
+        read(layout.reference)
+    _changed_facts(layout, lambda facts: facts.update(metric_version=METRIC_VERSION))
+    read(layout.reference)
+    _changed_facts(layout, lambda facts: facts["splits"]["train"].pop("sha256"))
+    with pytest.raises(UserError, match=r"older GanOps .* no digests of its arrays: run `ganops reference` again"):
+        read(layout.reference)
 
 
 def test_no_reference_yet(tmp_path: Path) -> None:

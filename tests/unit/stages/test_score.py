@@ -18,6 +18,8 @@ from ganops.errors import DamagedFile, DataRefused, SourceRefused, TooFewImages,
 from ganops.evaluation import judge
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.fd_star import fd_star
+from ganops.evaluation.pixels import pixel_features
+from ganops.evaluation.reference import FORMAT, METRIC_VERSION, array_digests
 from ganops.files import sha256_file, write_json
 from ganops.models import ModelSpec, build_generator, generate, load_snapshot, save_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
@@ -64,6 +66,16 @@ def given(tmp_path: Path) -> Path:
     np.save(tmp_path / "b.npy", normal(2, 200))
     np.savez(tmp_path / "both.npz", a=normal(1, 300, 0.3), b=normal(2, 200))
     return tmp_path
+
+
+def test_progress_spells_out_what_would_steer_the_terminal(given: Path) -> None:
+    told: list[str] = []
+    (given / "\x1b[31mimages").mkdir()
+    Image.new("L", (8, 8)).save(given / "\x1b[31mimages" / "0.png")
+    request = ScoreRequest(str(given / "\x1b[31mimages"), str(given / "missing.npy"))
+    with pytest.raises(UserError, match="missing"):
+        score(request, no_registry, None, Cache(None), lambda step, *_: told.append(step))
+    assert told and all(r"\x1b[31mimages" in step and step.isprintable() for step in told)
 
 
 def test_features_are_measured_by_the_gates_own_estimator(given: Path) -> None:
@@ -297,6 +309,36 @@ def test_the_workspaces_own_extractor_is_taken_where_it_fits(gallery: Gallery, t
     assert named.metrics == found.metrics and named.chosen is not None and named.chosen.origin == f"from {own}"
 
 
+def test_a_reference_named_as_training_images_stands_for_its_own(gallery: Gallery, tmp_path: Path) -> None:
+    own = load_extractor(pinned(gallery, tmp_path / "extractor"))
+    splits = {"train": pictures(20, 90)[0], "select": pictures(21, 80)[0]}
+    for name, images in splits.items():
+        (tmp_path / name).mkdir()
+        seen = own.observe(images[:, None])
+        np.save(tmp_path / name / "features.npy", seen.features)
+        np.save(tmp_path / name / "classes.npy", seen.classes)
+        np.save(tmp_path / name / "ids.npy", np.zeros((len(images), 32), np.uint8))
+        np.save(tmp_path / name / "pixels.npy", pixel_features(images[:, None]))
+    facts = {
+        "format": FORMAT,
+        "metric_version": METRIC_VERSION,
+        "extractor": {"kind": "classifier", "sha256": own.sha256, "dim": own.dim, "accuracy": 0.9},
+        "classes": list(own.card.classes),
+        "preprocessing": "p@1",
+        "splits": {
+            name: {"count": len(images), "hash": name, "sha256": array_digests(tmp_path / name)}
+            for name, images in splits.items()
+        },
+    }
+    write_json(tmp_path / "reference.json", facts)
+    found = scored(gallery.bare, gallery.real, split=":test", train=tmp_path)
+    train = found.sides["train"]
+    assert (train.split, len(train), len(train.pixels)) == ("train", 90, 90)
+    assert "copies" in found.metrics and found.protocol.extractor_sha256 == own.sha256
+    with pytest.raises(UserError, match="of the splits select and test: choose one with --split"):
+        scored(tmp_path, gallery.real, split="train")
+
+
 def test_the_workspaces_own_extractor_is_left_where_it_does_not_fit(gallery: Gallery, tmp_path: Path) -> None:
     own = pinned(gallery, tmp_path / "extractor")
     np.save(tmp_path / "large.npy", np.random.default_rng(0).integers(0, 256, (12, 9, 9), np.uint8))
@@ -377,6 +419,8 @@ def broken(folder: Path) -> None:
     np.save(folder / "whole.npy", np.ones((50, 6), np.int64))
     np.save(folder / "floats.npy", np.ones((50, 3, 8, 8), np.float32))
     np.save(folder / "grey.npy", pictures(0, 20)[0])
+    np.save(folder / "few.npy", pictures(0, 15)[0])
+    np.save(folder / "many.npy", pictures(0, 70)[0])
     np.save(folder / "large.npy", np.zeros((20, 9, 8), np.uint8))
     np.save(folder / "colour.npy", np.zeros((20, 8, 8, 3), np.uint8))
     np.save(folder / "no-images.npy", np.zeros((0, 8, 8), np.uint8))
@@ -396,6 +440,21 @@ def broken(folder: Path) -> None:
         ("one.npy", "b.npy", {}, TooFewImages, r"1 image of .*one.npy would be measured, and at least 12"),
         ("a.npy", "five.npy", {}, TooFewImages, r"5 images of .*five.npy would"),
         ("none.npy", "b.npy", {}, DataRefused, r"none.npy holds no features"),
+        ("a.npy", "b.npy", {"train": "one.npy"}, TooFewImages, r"one.npy has 1 image, .*--train.* at least 2 are"),
+        (
+            "grey.npy",
+            "grey.npy",
+            {"train": "few.npy"},
+            TooFewImages,
+            r"few.npy has 15 images, .*--train.* at least \d\d",
+        ),
+        (
+            "grey.npy",
+            "grey.npy",
+            {"train": "many.npy", "heldout": "few.npy"},
+            TooFewImages,
+            r"few.npy has 15 .*heldout",
+        ),
         ("whole.npy", "b.npy", {}, SourceRefused, r"int64 of shape \(50, 6\), which is neither images nor features"),
         ("floats.npy", "b.npy", {}, SourceRefused, r"Images are uint8"),
         ("no-images.npy", "b.npy", {}, SourceRefused, r"no-images.npy is empty"),
@@ -429,7 +488,10 @@ def broken(folder: Path) -> None:
             UserError,
             r"no extractor 'clasifier', did you mean 'classifier'\?",
         ),
-        ("grey.npy", "classes", {"extractor": "custom:none.onnx"}, UserError, r"none.onnx cannot be read"),
+        ("grey.npy", "classes", {"extractor": "custom:none.onnx"}, UserError, r"There is no file none.onnx"),
+        ("grey.npy", "classes", {"extractor": "custom"}, UserError, r"write custom:FILE.onnx"),
+        ("grey.npy", "classes", {"extractor": "pretext:x"}, UserError, r"write pretext alone"),
+        ("grey.npy", "classes", {"extractor": "inception:/dev/zero"}, SourceRefused, r"/dev/zero is a device"),
         ("grey.npy", "classes", {"extractor": "inception:a.npy"}, DamagedFile, r"not the published Inception"),
         ("grey.npy", "classes", {"extractor": "damaged"}, DamagedFile, r"extractor.json"),
         ("grey.npy", "classes", {"extractor": "empty"}, DamagedFile, r"lacks extractor.json"),

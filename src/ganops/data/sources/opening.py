@@ -15,6 +15,7 @@ from ganops.data.sources.folder import ImageFolder, SingleImage
 from ganops.data.sources.idx import IdxFile, IdxFolder
 from ganops.data.sources.parquet import ParquetImages, parquet_files
 from ganops.errors import SourceRefused, UserError
+from ganops.files import forbidden
 
 KINDS = (
     "digits, fashion-mnist, a folder of images (class subfolders become labels), of IDX files, of CIFAR-10's binary "
@@ -42,7 +43,7 @@ def open_source(spec: str) -> Source:
         if path.exists():
             return _open_file(path)
     except PermissionError as error:
-        raise SourceRefused(f"{error.filename or path} may not be read by you: change its permissions.") from None
+        raise SourceRefused(forbidden(error.filename or path)) from None
     except OSError as error:  # a name too long, a disk that fails
         raise UserError(f"'{spec}' cannot be looked at: {error.strerror or error}. A source is {KINDS}.") from None
     raise UserError(f"There is no file or folder '{spec}'. A source is {KINDS}.")

@@ -26,7 +26,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ganops.errors import ExtractorError, IncomparableReports, SnapshotError
+from ganops.data.regular import require_regular
+from ganops.errors import ExtractorError, IncomparableReports, SnapshotError, SourceRefused
 from ganops.evaluation.extractors.card import Card
 from ganops.evaluation.extractors.network import (
     Backbone,
@@ -336,7 +337,10 @@ def _verified(directory: Path, name: str, digests: Mapping[str, str]) -> bytes:
 
 def _read(directory: Path, name: str) -> bytes:
     try:
+        require_regular(directory / name)
         return (directory / name).read_bytes()
+    except SourceRefused as error:
+        raise SnapshotError(f"The extractor in {directory} cannot be used: {error}") from None
     except OSError as error:
         raise SnapshotError(
             f"The extractor in {directory} lacks {name} ({error.strerror}); run `ganops reference`."

@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ganops.config import PreprocessingConfig, ReferenceConfig
-from ganops.errors import DamagedFile, UserError
+from ganops.errors import DamagedFile
 from ganops.evaluation.extractors.card import Card
 from ganops.evaluation.extractors.classifier import train_classifier
 from ganops.evaluation.extractors.extractor import Extractor, in_memory
 from ganops.evaluation.extractors.fitting import accuracy_of, fitted
+from ganops.evaluation.extractors.given_file import read_given
 from ganops.evaluation.extractors.inception import Tap
 from ganops.evaluation.extractors.network import ExtractorNetwork
+from ganops.evaluation.extractors.onnx_file import MOST_BYTES
 from ganops.evaluation.extractors.onnx_network import OnnxNetwork
 from ganops.evaluation.extractors.pretext import AMONG, train_pretext
 from ganops.evaluation.extractors.published import SHA256, published_network
@@ -126,23 +128,21 @@ def inception(weights: Path | None = None, tap: Tap = "2048", progress: Progress
     return in_memory(ExtractorNetwork(network), card)
 
 
-def custom(onnx: Path, sha256: str, preprocessing: PreprocessingConfig | None = None) -> Extractor:
-    """A network of the user's from an ONNX file of that digest; see `onnx_network`.
+def custom(onnx: Path, sha256: str | None, preprocessing: PreprocessingConfig | None = None) -> Extractor:
+    """A network of the user's from an ONNX file of that digest (None: of any); see `onnx_network`.
 
     Raises:
         DamagedFile: the file has another digest.
         UserError: it cannot be read or run, or refers to other files, or onnxruntime is not installed.
+        SourceRefused: it is no regular file.
     """
-    try:
-        content = onnx.read_bytes()
-    except OSError as error:
-        raise UserError(f"The custom extractor {onnx} cannot be read ({error.strerror}).") from None
-    if (digest := sha256_bytes(content)) != sha256:
+    content = read_given(onnx, "the custom extractor", MOST_BYTES, "Check the path.")
+    if sha256 is not None and (digest := sha256_bytes(content)) != sha256:
         raise DamagedFile(
             f"{onnx} is not the custom extractor that was named: its sha256 is {digest}, and {sha256} was asked for. "
             "Restore the file, or name its digest if it was changed on purpose."
         )
-    network = OnnxNetwork(content, preprocessing or PreprocessingConfig())
+    network = OnnxNetwork(content, preprocessing or PreprocessingConfig(), str(onnx))
     card = Card(
         kind="custom",
         image_shape=None,

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 
 from ganops.errors import UserError
 
+MOST_BYTES = 2**31 - 1
+"""A protobuf message is no longer."""
+UNNAMED = "of the custom extractor"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 _LEADS_TO: Mapping[str, Mapping[int, str]] = {
@@ -28,8 +31,8 @@ _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 _NODE_OPERATOR, _CONTEXT = 4, b"EPContext"  # a compiled part, which may be a path
 
 
-def check_whole(content: bytes) -> None:
-    """Nothing, or a refusal.
+def check_whole(content: bytes, name: str = UNNAMED) -> None:
+    """Nothing, or a refusal. name: of the file, for the message.
 
     Raises:
         UserError: it is no ONNX model, or it refers to other files.
@@ -37,7 +40,18 @@ def check_whole(content: bytes) -> None:
     try:
         _walk(memoryview(content), "model")
     except (IndexError, RecursionError, _NotProtobufError):
-        raise _unusable("it is no ONNX model, or was cut short") from None
+        raise unusable("it is no ONNX model, or was cut short", name) from None
+    except _RefusedError as error:
+        raise unusable(str(error), name) from None
+
+
+def unusable(why: str, name: str = UNNAMED) -> UserError:
+    """The refusal of the file of that name."""
+    return UserError(f"The ONNX file {name} cannot be used: {why}.")
+
+
+class _RefusedError(Exception):
+    """The model holds what is not wanted; says what."""
 
 
 class _NotProtobufError(Exception):
@@ -48,17 +62,13 @@ def _walk(message: memoryview, kind: str) -> None:
     leads_to = _LEADS_TO[kind]
     for field, value in _fields(message):
         if kind == "tensor" and (field == _TENSOR_EXTERNAL or (field == _TENSOR_LOCATION and value)):
-            raise _unusable("it keeps tensors in other files: save it with all of its data inside")
+            raise _RefusedError("it keeps tensors in other files: save it with all of its data inside")
         if not isinstance(value, memoryview):
             continue
         if kind == "node" and field == _NODE_OPERATOR and value.tobytes() == _CONTEXT:
-            raise _unusable("it holds a part compiled for some device: save it without")
+            raise _RefusedError("it holds a part compiled for some device: save it without")
         if field in leads_to:
             _walk(value, leads_to[field])
-
-
-def _unusable(why: str) -> UserError:
-    return UserError(f"The ONNX file of the custom extractor cannot be used: {why}.")
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

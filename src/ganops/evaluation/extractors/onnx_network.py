@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ganops.config import PreprocessingConfig
 from ganops.errors import UserError
 from ganops.evaluation.extractors.network import Backbone
-from ganops.evaluation.extractors.onnx_file import check_whole
+from ganops.evaluation.extractors.onnx_file import UNNAMED, check_whole, unusable
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's convert("L")
 
@@ -24,17 +24,17 @@ class OnnxNetwork(Backbone):
 
     images_at_once = 64
 
-    def __init__(self, content: bytes, inputs: PreprocessingConfig) -> None:
-        """content: the ONNX file.
+    def __init__(self, content: bytes, inputs: PreprocessingConfig, name: str = UNNAMED) -> None:
+        """content: the ONNX file; name: its, for messages.
 
         Raises:
             UserError: onnxruntime is not installed, or the file is no model of images that it can run.
         """
         super().__init__()
-        check_whole(content)
-        self.content, self.inputs = content, inputs
-        self._session = _session(content)
-        self._input, self._batch = _image_input(self._session)
+        check_whole(content, name)
+        self.content, self.inputs, self._name = content, inputs, name
+        self._session = _session(content, name)
+        self._input, self._batch = _image_input(self._session, name)
         self.width = self._run(preprocessed(torch.zeros(1, 1, 8, 8), inputs).numpy()).shape[1]
 
     def forward(self, images_u8: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,12 +59,13 @@ class OnnxNetwork(Backbone):
         try:
             output = self._session.run(None, {self._input: images})[0]
         except Exception as error:  # onnxruntime's errors have no class in common
-            raise _unusable(
+            raise unusable(
                 f"it cannot compute images of shape {images.shape[1:]} as its preprocessing declares them "
-                f"({_first_line(error)})"
+                f"({_first_line(error)})",
+                self._name,
             ) from None
         if not (isinstance(output, np.ndarray) and output.dtype.kind == "f" and output.shape[:1] == images.shape[:1]):
-            raise _unusable("its first output is not a row of numbers for each image")
+            raise unusable("its first output is not a row of numbers for each image", self._name)
         return np.ascontiguousarray(output.reshape(len(images), -1), np.float32)
 
 
@@ -84,7 +85,7 @@ def preprocessed(images_u8: Tensor, inputs: PreprocessingConfig) -> Tensor:
     return (images if inputs.layout == "NCHW" else images.permute(0, 2, 3, 1)).contiguous()
 
 
-def _session(content: bytes) -> Any:
+def _session(content: bytes, name: str) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -99,21 +100,17 @@ def _session(content: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no class in common
-        raise _unusable(_first_line(error)) from None
+        raise unusable(_first_line(error), name) from None
 
 
-def _image_input(session: Any) -> tuple[str, int | None]:
+def _image_input(session: Any, name: str) -> tuple[str, int | None]:
     """Name of the one input, and its number of images where that is fixed."""
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
         found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs) or "none"
-        raise _unusable(f"it must have one input, float32 with four dimensions, and has {found}")
+        raise unusable(f"it must have one input, float32 with four dimensions, and has {found}", name)
     batch = inputs[0].shape[0]
     return inputs[0].name, batch if isinstance(batch, int) else None
-
-
-def _unusable(why: str) -> UserError:
-    return UserError(f"The ONNX file of the custom extractor cannot be used: {why}.")
 
 
 def _first_line(error: Exception) -> str:

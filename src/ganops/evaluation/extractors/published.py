@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ganops.errors import DamagedFile, UserError
+from ganops.evaluation.extractors.given_file import read_given
 from ganops.evaluation.extractors.inception import InceptionNetwork, Tap
 from ganops.files import cache_folder, publish, sha256_bytes, sha256_file
 from ganops.progress import Progress, silent
@@ -32,6 +33,7 @@ _MOST_BYTES = 200_000_000
 _BLOCK = 1 << 20
 _TIMEOUT_SECONDS = 30
 _UNUSED = "num_batches_tracked"  # some files have it; nothing depends on it
+_NO_WEIGHTS = "Check the path, or name no file at all: the published weights are downloaded then."
 _ELSEWHERE = f"Fetch {ADDRESS} with another machine and name the file"
 
 
@@ -40,13 +42,12 @@ def published_network(weights: Path | None, tap: Tap, progress: Progress = silen
 
     Raises:
         DamagedFile: the file's sha256 is not the published one.
-        UserError: there is no such file, or it is not in the cache and cannot be downloaded.
+        UserError: there is no such file, it cannot be read or is too large, or it is not in the cache and cannot be
+            downloaded.
+        SourceRefused: it is no regular file.
     """
     path = cached(progress) if weights is None else weights
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"The Inception weights {path} cannot be read ({error.strerror}).") from None
+    content = read_given(path, "the Inception weights", _MOST_BYTES, _NO_WEIGHTS)
     if (digest := sha256_bytes(content)) != SHA256:
         raise _refused(path, digest, len(content))
     try:
@@ -78,7 +79,7 @@ def cached(progress: Progress = silent) -> Path:
     """
     path = cache_folder() / NAME
     try:
-        if path.exists() and sha256_file(path) == SHA256:
+        if path.is_file() and sha256_file(path) == SHA256:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{NAME}.", dir=path.parent)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -125,8 +126,21 @@ def test_a_file_that_is_another_or_missing(tmp_path: Path) -> None:
     (tmp_path / "own.onnx").write_bytes(mean_colour())
     with pytest.raises(DamagedFile, match=r"own\.onnx .*sha256"):
         custom(tmp_path / "own.onnx", "0" * 64, SMALL)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"There is no file .*none\.onnx.* Check the path"):
         custom(tmp_path / "none.onnx", "0" * 64, SMALL)
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(UserError, match=r"empty\.onnx.* is empty"):
+        custom(tmp_path / "empty.onnx", None, SMALL)
+    os.truncate(tmp_path / "empty.onnx", 2**31)  # takes no room on the disk
+    with pytest.raises(UserError, match=r"at most 2,147,483,647 are read"):
+        custom(tmp_path / "empty.onnx", None, SMALL)
+
+
+@pytest.mark.parametrize("content", [b"<html>", mean_colour()[:-1], with_external_data("weights.bin")])
+def test_a_refusal_names_the_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "own.onnx").write_bytes(content)
+    with pytest.raises(UserError, match=r"The ONNX file .*own\.onnx cannot be used: "):
+        custom(tmp_path / "own.onnx", None, SMALL)
 
 
 def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import urllib.error
 import zlib
 from email.message import Message
@@ -14,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganops.errors import DamagedFile, UserError
+from ganops.errors import DamagedFile, SourceRefused, UserError
 from ganops.evaluation.extractors import Card, Extractor, fitted, inception, published, save_extractor
 from ganops.evaluation.extractors.inception import TAPS, Tap, tf1_resize
 from ganops.evaluation.extractors.network import ExtractorNetwork
@@ -177,10 +178,21 @@ def test_another_file_a_cut_one_and_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match="not the published Inception network"):
         inception(tmp_path / published.NAME)
     (tmp_path / published.NAME).write_bytes(b"")
-    with pytest.raises(DamagedFile, match=r"\(0 bytes\)"):
+    with pytest.raises(UserError, match="is empty"):
         inception(tmp_path / published.NAME)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"There is no file .*none\.pth.*or name no file at all"):
         inception(tmp_path / "none.pth")
+
+
+def test_what_has_no_end_or_is_too_large_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    for path in (Path("/dev/zero"), tmp_path / "pipe.pth", tmp_path):
+        with pytest.raises(SourceRefused, match="where a regular file is expected"):
+            inception(path)
+    (tmp_path / "large.pth").touch()
+    os.truncate(tmp_path / "large.pth", 2**40)  # takes no room on the disk
+    with pytest.raises(UserError, match="at most 200,000,000 are read"):
+        inception(tmp_path / "large.pth")
 
 
 class _Answer(io.BytesIO):
