@@ -374,6 +374,8 @@ def broken(folder: Path) -> None:
     np.save(folder / "one.npy", normal(0, 1))
     np.save(folder / "five.npy", normal(0, 5))
     np.save(folder / "none.npy", normal(0, 0))
+    np.save(folder / "huge.npy", normal(0, 50) * 1e160)
+    np.save(folder / "largest.npy", np.sign(normal(0, 50)) * np.finfo(np.float64).max)
     np.save(folder / "whole.npy", np.ones((50, 6), np.int64))
     np.save(folder / "floats.npy", np.ones((50, 3, 8, 8), np.float32))
     np.save(folder / "grey.npy", pictures(0, 20)[0])
@@ -387,6 +389,7 @@ def broken(folder: Path) -> None:
     write_json(folder / "damaged" / "extractor.json", {"format": 1})
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # a person would see them beside the one paragraph
 @pytest.mark.parametrize(
     ("a", "b", "asked", "error", "said"),
     [
@@ -434,6 +437,8 @@ def broken(folder: Path) -> None:
         ("grey.npy", "classes", {"extractor": "damaged"}, DamagedFile, r"extractor.json"),
         ("grey.npy", "classes", {"extractor": "empty"}, DamagedFile, r"lacks extractor.json"),
         ("models:/generator/1", "b.npy", {}, UserError, r"no registry of generator"),
+        ("huge.npy", "b.npy", {}, DataRefused, r"huge.npy reach .*too large for float64"),
+        ("b.npy", "largest.npy", {}, DataRefused, r"largest.npy reach .*too large for float64"),
     ],
 )
 def test_what_cannot_be_scored_is_told_in_one_sentence_or_two(
