@@ -111,7 +111,7 @@ class FeatureMoments:
 
 
 def checked(features: Features) -> Tensor:
-    """float64 (N, d) on the CPU, a copy, finite and within `LARGEST`; or an `ExtractorError` that says what is wrong."""
+    """float64 (N, d) on the CPU, a copy, finite and within `LARGEST`; else an `ExtractorError` that says why."""
     if len(features) < 2:
         raise _too_few(len(features))
     return _double(np.array(features, dtype=np.float64))
