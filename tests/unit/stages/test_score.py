@@ -12,21 +12,25 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from ganops.data.image_set import read_image_set
+from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.sources import open_source
 from ganops.errors import DamagedFile, DataRefused, SourceRefused, TooFewImages, UnknownName, UserError
 from ganops.evaluation import judge
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.fd_star import fd_star
+from ganops.evaluation.pixels import pixel_features
+from ganops.evaluation.reference import ReferenceSample
 from ganops.files import sha256_file, write_json
 from ganops.models import ModelSpec, build_generator, generate, load_snapshot, save_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
 from ganops.stages.score import Score, score
 from ganops.stages.score_cache import Cache
-from ganops.stages.score_inputs import Model, Wanted, open_input
+from ganops.stages.score_inputs import Images, Model, Pinned, Wanted, open_input
+from ganops.stages.score_looking import Seen
 from ganops.stages.score_neighbours import neighbour_groups
 from ganops.stages.score_notes import notes_on_extractor
 from ganops.stages.score_request import ScoreRequest
+from ganops.stages.score_shared import Shared
 
 U8 = np.ndarray[Any, np.dtype[np.uint8]]
 CLASSES = ("bright", "dark")
@@ -274,6 +278,58 @@ def test_equal_images_are_told(gallery: Gallery) -> None:
     assert "120 of 120 images of A are among the training images, pixel for pixel." in found.notes
     found = scored(gallery.real, gallery.real, split="test", cache=gallery.cache)
     assert any(note.startswith("A and B are the same") for note in found.notes)
+
+
+def test_equal_features_are_told(given: Path) -> None:
+    shutil.copy(given / "b.npy", given / "copy.npy")
+    for seed in (0, 1):
+        found = scored(given / "copy.npy", given / "b.npy", seed=seed)
+        assert found.notes[0].startswith("A and B are the same")
+        assert found.sides["a"].sha256 == found.sides["b"].sha256
+    np.save(given / "mixed.npy", np.concatenate([normal(2, 200)[50:80], normal(4, 90)]).astype(np.float64))
+    found = scored(given / "mixed.npy", given / "b.npy")
+    assert "30 of 120 features of A are among B, number for number." in found.notes
+
+
+def test_a_model_against_itself_is_not_the_same_images(gallery: Gallery) -> None:
+    model = gallery.root / "model"
+    found = scored(model, model, train=gallery.real, num_images=200, cache=gallery.cache)
+    assert not any(note.startswith("A and B are the same") for note in found.notes)
+
+
+def test_images_of_a_workspaces_reference_are_told(gallery: Gallery, tmp_path: Path) -> None:
+    """By the digests of held-out images, and the small pixels of training images."""
+    train, held_out = (read_image_set(open_source(str(gallery.real)), split) for split in ("train", "test"))
+    own, images = load_extractor(pinned(gallery, tmp_path / "extractor")), pictures(9, 80)[0][:, None]
+    small = [pixel_features(part.images_u8) for part in (train, held_out)]
+    origins = ImageSet.bare(held_out.images_u8).origins()
+    sample = ReferenceSample(
+        split="test",
+        features=np.zeros((120, 1), np.float32),
+        classes=np.zeros(120, np.int64),
+        ids=np.concatenate([origins[:, None].astype(">u8").view(np.uint8), np.zeros((120, 24), np.uint8)], axis=1),
+        train_features=np.zeros((120, 1), np.float32),
+        num_classes=0,
+        hash="r" * 64,
+        extractor="pretext",
+        extractor_sha256=own.sha256,
+        preprocessing="p@1",
+        metric_version=2,
+        pixels=small[1],
+        train_pixels=small[0],
+    )
+    mixed = np.concatenate([images, held_out.images_u8[:7], train.images_u8[:5]])
+    a, b = Images("a", ImageSet.bare(mixed), None), Pinned("b", sample, own)
+    seen = {
+        role: Seen(role, kind, role, None, len(pixels), np.zeros((len(pixels), 1)), pixels=pixels)
+        for role, kind, pixels in (("a", "images", pixel_features(mixed)), ("b", "reference", small[1]))
+    }
+    seen["train"] = replace(seen["b"], pixels=small[0])
+    common = Shared({"a": a, "b": b, "train": b}, seen)
+    assert common.count("a", "b") == (7, 92)
+    assert common.count("a", "train") == (5, 92)
+    assert common.count("b", "train") == (0, 120)
+    assert common.count("heldout", "train") is None
 
 
 def pinned(gallery: Gallery, folder: Path) -> Path:
