@@ -70,7 +70,7 @@ def solvable() -> Iterator[None]:
     """A decomposition that finds no answer is about the features: an `ExtractorError`."""
     try:
         yield
-    except torch.linalg.LinAlgError as error:
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # documented there
         raise _no_answer(error) from None
 
 

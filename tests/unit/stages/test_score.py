@@ -16,6 +16,7 @@ from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.sources import open_source
 from ganops.errors import DamagedFile, DataRefused, SourceRefused, TooFewImages, UnknownName, UserError
 from ganops.evaluation import judge
+from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.fd_star import fd_star
 from ganops.evaluation.pixels import pixel_features
@@ -289,6 +290,55 @@ def test_equal_features_are_told(given: Path) -> None:
     np.save(given / "mixed.npy", np.concatenate([normal(2, 200)[50:80], normal(4, 90)]).astype(np.float64))
     found = scored(given / "mixed.npy", given / "b.npy")
     assert "30 of 120 features of A are among B, number for number." in found.notes
+
+
+def test_of_one_and_the_same_set_every_distance_is_zero(given: Path) -> None:
+    found = scored(given / "b.npy", given / "b.npy", seed=3)
+    for name in ("fd", "fd_star", "kid", "kid_subsets", "kernel_distance"):
+        assert found.metrics[name] == Measurement(0.0, 0.0), name
+    assert value(found, "precision") == value(found, "coverage") == 1.0
+    part = scored(given / "b.npy", given / "b.npy", num_images=100)
+    assert value(part, "fd") > 0
+    assert "200 of 200 features of A are among B, number for number." in part.notes
+
+
+def test_shares_are_shown_between_zero_and_one(given: Path) -> None:
+    np.save(given / "few.npy", normal(3, 20))
+    facts = scored(given / "few.npy", given / "b.npy").to_json()
+    for name in ("precision", "recall", "coverage"):
+        assert 0 <= facts["metrics"][name]["low"] <= facts["metrics"][name]["high"] <= 1
+    assert any(note.startswith("A has only 20 images: precision") for note in facts["notes"])
+
+
+def test_without_more_images_than_features_there_is_no_fd_star(given: Path) -> None:
+    for name, count in (("a", 40), ("b", 41)):
+        np.save(given / f"{name}-wide.npy", normal(count, count, dim=40))
+    found = scored(given / "a-wide.npy", given / "b-wide.npy")
+    assert "fd" in found.metrics and found.missing["fd_star"].startswith("needs more images than features")
+    with pytest.raises(UserError, match=r"'fd_star' cannot be measured here: it needs more images .* 41 here"):
+        scored(given / "a-wide.npy", given / "b-wide.npy", metrics=("fd_star",))
+    assert "fd_star" in scored(given / "b-wide.npy", given / "b-wide.npy").metrics, "0, by definition"
+
+
+def test_what_says_nothing_is_left_out_with_the_reason(given: Path) -> None:
+    np.save(given / "far-a.npy", normal(1, 100) + 1e8)
+    np.save(given / "far-b.npy", normal(2, 100) + 1e8)
+    assert "rounding" in scored(given / "far-a.npy", given / "far-b.npy").missing["kid"]
+    np.save(given / "repeated.npy", np.repeat(normal(1, 20), 10, axis=0))
+    found = scored(given / "repeated.npy", given / "repeated.npy")
+    assert "most images of B have 5 others" in found.missing["coverage"] and value(found, "fd") == 0
+    found = scored(given / "repeated.npy", given / "b.npy")
+    assert value(found, "recall") == 0.0
+    assert any(note.startswith("200 of 200 images of A look the same as 5 others") for note in found.notes)
+
+
+def test_held_out_images_that_are_training_images_tell_nothing_of_copies(gallery: Gallery) -> None:
+    asked: dict[str, Any] = {"train": gallery.real, "cache": gallery.cache}
+    found = scored(gallery.bare, gallery.real, split=":train", **asked)
+    for name in ("memorisation", "copies"):
+        assert "needs held-out images that are not among the training images" in found.missing[name]
+    found = scored(gallery.bare, gallery.real, split=":train", heldout=gallery.real, **asked)
+    assert {"memorisation", "copies"} <= set(found.metrics)
 
 
 def test_a_model_against_itself_is_not_the_same_images(gallery: Gallery) -> None:
