@@ -66,6 +66,13 @@ def test_far_from_zero_what_may_be_rounding_is_no_figure(mean: float, told: bool
     assert shifted.measurement.finite and shifted.value > 1e40  # nor is a large one left out for its size
 
 
+def test_one_outlier_does_not_hide_the_figure() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(300, 6)) + 0.5, random.normal(size=(300, 6))
+    y[0] *= 1000
+    assert kid(x, KernelReference.of(y)).measurement.finite
+
+
 def test_refuses_a_reference_that_is_one_image_and_features_of_another_width() -> None:
     with pytest.raises(ExtractorError, match="All 9 reference images"):
         KernelReference.of(np.ones((9, 3)))
