@@ -205,7 +205,9 @@ def _not_inferior(name: str, noun: str, comparison: Comparison, margin: float, z
         return _check(name, False, f"{noun.capitalize()} was not measured: gate.guards.{name} can be turned off.")
     gain = contrast.improvement
     if not gain.finite or gain.standard_error < 0:
-        return _check(name, False, f"The difference of {noun} is not a usable number.", gain, None, -margin)
+        return _check(
+            name, False, f"{noun.capitalize()} was not measured: it is no usable number.", gain, None, -margin
+        )
     bound = gain.value - z * gain.standard_error
     passed = bound > -margin
     sentence = (

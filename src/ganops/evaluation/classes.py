@@ -37,7 +37,8 @@ def class_shares(classes: Classes, num_classes: int) -> npt.NDArray[np.float64]:
 @dataclass(frozen=True)
 class ClassRow:
     """One class. made, real: its share of the generated and of the reference images. coverage: share of the reference's
-    images of this class whose ball holds a generated image, balls taken as given; None where it has none."""
+    images of this class whose ball holds a generated image, balls taken as given; None where it has none, or
+    where balls say nothing."""
 
     name: str
     made: Measurement
@@ -67,16 +68,20 @@ class ClassRow:
 def class_table(
     generated: Classes,
     reference: Classes,
-    covered: npt.NDArray[np.bool_],
+    covered: npt.NDArray[np.bool_] | None,
     covered_classes: Classes,
     names: Sequence[str],
 ) -> tuple[ClassRow, ...]:
     """A row for each of `names`, in their order.
 
     covered: which reference images' balls hold a generated image, of those that were asked; covered_classes: theirs.
+        None where coverage says nothing, see `manifold`.
     """
     made, real = class_shares(generated, len(names)), class_shares(reference, len(names))
-    asked = [covered[covered_classes == number] for number in range(len(names))]
+    asked = [
+        covered[covered_classes == number] if covered is not None else np.empty(0, np.bool_)
+        for number in range(len(names))
+    ]
     return tuple(
         ClassRow(
             name,

@@ -17,7 +17,7 @@ from torch import Tensor
 from ganops.errors import ExtractorError
 from ganops.evaluation.estimate import F64, Estimate
 from ganops.evaluation.feature_stats import Features, checked, checked_reference
-from ganops.evaluation.frechet import frechet_distance_of, root_and_whitening, unit_factor
+from ganops.evaluation.frechet import frechet_distance_of, root_and_whitening, solvable, unit_factor
 
 _NULL_ROOT = 1e-6  # of the largest: the root of what `root_and_whitening` drops
 
@@ -67,10 +67,9 @@ def influences(generated: Features, reference: Features) -> tuple[F64, F64]:
     x, y = checked(generated), checked(reference)
     step = x.mean(0) - y.mean(0)
     a, b = unit_factor(x), unit_factor(y)
-    if max(a.shape[0], b.shape[0]) <= a.shape[1]:
-        carried_x, carried_y = _carried_by_samples(a, b)
-    else:
-        carried_x, carried_y = _carried_by_covariances(a, b)
+    with solvable():
+        few = max(a.shape[0], b.shape[0]) <= a.shape[1]
+        carried_x, carried_y = (_carried_by_samples if few else _carried_by_covariances)(a, b)
     return (
         _influence(x - x.mean(0), step, carried_x * (len(x) - 1)),
         _influence(y - y.mean(0), -step, carried_y * (len(y) - 1)),

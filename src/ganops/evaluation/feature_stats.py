@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
@@ -16,6 +17,10 @@ from ganops.evaluation.estimate import F64
 
 Features = npt.NDArray[np.floating]
 """(N, d), float32 or float64, finite."""
+LARGEST = 1e15
+"""Features beyond it are refused: the kernel distance takes their sixth power and the square of that for its error,
+and neighbours are found in float32, which ends at the square of 10¹⁹."""
+TOO_LARGE = "too large for float64 arithmetic, where distances take high powers of them"
 
 
 @final
@@ -32,7 +37,7 @@ class FeatureStats:
         """Of features (N, d), N >= 2.
 
         Raises:
-            ExtractorError: a feature is not finite, or there are fewer than two images.
+            ExtractorError: a feature is not finite or beyond `LARGEST`, or there are fewer than two images.
         """
         x = checked(features)
         mu = x.mean(0)
@@ -106,7 +111,7 @@ class FeatureMoments:
 
 
 def checked(features: Features) -> Tensor:
-    """float64 (N, d) on the CPU, a copy; or an `ExtractorError` that says what is wrong."""
+    """float64 (N, d) on the CPU, a copy, finite and within `LARGEST`; else an `ExtractorError` that says why."""
     if len(features) < 2:
         raise _too_few(len(features))
     return _double(np.array(features, dtype=np.float64))
@@ -137,8 +142,15 @@ def _double(features: Features | Tensor) -> Tensor:
     if x.ndim != 2 or x.shape[1] == 0:
         raise ExtractorError(f"Features must be a table, a row an image, and these have the shape {tuple(x.shape)}.")
     x = x.double()
-    if x.numel() and not torch.isfinite(x.min() + x.max()):  # without a copy; NaN wins in both
-        raise ExtractorError("A feature is not a finite number: the extractor or the images are damaged.")
+    if x.numel():
+        largest = float(torch.maximum(-x.min(), x.max()))  # without a copy; NaN wins in all three
+        if not math.isfinite(largest):
+            raise ExtractorError("A feature is not a finite number: the extractor or the images are damaged.")
+        if largest > LARGEST:
+            raise ExtractorError(
+                f"Features reach {largest:.1e}: {TOO_LARGE}. Look at what they were computed with, or divide those of "
+                "both sides by the same number."
+            )
     return x
 
 

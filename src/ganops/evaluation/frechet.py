@@ -10,12 +10,15 @@ singular and the root of the product Σ_a Σ_b, which is not symmetric, is none 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ganops.errors import ExtractorError
-from ganops.evaluation.feature_stats import Features, checked, same_width
+from ganops.evaluation.feature_stats import TOO_LARGE, Features, checked, same_width
 from ganops.evaluation.feature_stats import FeatureStats as FeatureStats
 
 _NULL_DIRECTION = 1e-12  # of the largest eigenvalue: below, a direction holds rounding errors and no data
@@ -27,14 +30,18 @@ def frechet_distance(a: FeatureStats, b: FeatureStats) -> float:
 
     Raises:
         IncomparableReports: the features have different widths.
-        ExtractorError: neither side varies.
+        ExtractorError: neither side varies, or one is not finite.
     """
     same_width(len(a.mu), len(b.mu))
+    if not all(np.isfinite(part).all() for side in (a, b) for part in (side.mu, side.sigma)):
+        raise _no_answer("a mean or a covariance is not finite")
     fewer, more = (a, b) if a.num_images <= b.num_images else (b, a)
-    root = _factor(torch.from_numpy(fewer.sigma), fewer.num_images)
+    with solvable():
+        root = _factor(torch.from_numpy(fewer.sigma), fewer.num_images)
+        cross = _root_trace(root, torch.from_numpy(more.sigma))
     step = torch.from_numpy(a.mu - b.mu)
     trace = torch.from_numpy(a.sigma).trace() + torch.from_numpy(b.sigma).trace()
-    return _assembled(step, trace, _root_trace(root, torch.from_numpy(more.sigma)))
+    return _assembled(step, trace, cross)
 
 
 def frechet_distance_of(a: Features, b: Features) -> float:
@@ -53,8 +60,18 @@ def frechet_distance_of(a: Features, b: Features) -> float:
     x, y = unit_factor(x), unit_factor(y)
     trace = x.square().sum() + y.square().sum()
     small = len(y) <= y.shape[1]
-    cross = _nuclear_norm(x @ y.T) if small else _root_trace(x.T, y.T @ y)
+    with solvable():
+        cross = _nuclear_norm(x @ y.T) if small else _root_trace(x.T, y.T @ y)
     return _assembled(step, trace, cross)
+
+
+@contextmanager
+def solvable() -> Iterator[None]:
+    """A decomposition that finds no answer is about the features: an `ExtractorError`."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # documented there
+        raise _no_answer(error) from None
 
 
 def unit_factor(x: Tensor) -> Tensor:
@@ -111,4 +128,14 @@ def _assembled(step: Tensor, trace: Tensor, cross: Tensor) -> float:
             "All features are the same on both sides: the extractor sees no difference between any two images, and "
             "a distance in it means nothing. Check the images and the extractor."
         )
-    return float(step.square().sum() + trace - 2.0 * cross)
+    distance = float(step.square().sum() + trace - 2.0 * cross)
+    if not math.isfinite(distance):
+        raise _no_answer("the distance is not finite")
+    return max(distance, 0.0)  # below it by rounding alone
+
+
+def _no_answer(why: object) -> ExtractorError:
+    return ExtractorError(
+        f"There is no Fréchet distance between these features ({why}): they may be {TOO_LARGE}. Look at what they were "
+        "computed with, or divide those of both sides by the same number."
+    )

@@ -111,7 +111,7 @@ class Judge:
 
     def _distribution(
         self, sample: Sample, few: npt.NDArray[np.float32]
-    ) -> tuple[dict[Metric, Estimate], npt.NDArray[np.bool_]]:
+    ) -> tuple[dict[Metric, Estimate], npt.NDArray[np.bool_] | None]:
         frechet = frechet_estimates(sample.features, self._reference.features)
         kernel = kid(few, self._kernel)
         shape = manifold(few, self._manifold)
@@ -128,7 +128,9 @@ class Judge:
         }
         return found, shape.covered
 
-    def _class_rows(self, classes: npt.NDArray[np.int64], covered: npt.NDArray[np.bool_]) -> tuple[ClassRow, ...]:
+    def _class_rows(
+        self, classes: npt.NDArray[np.int64], covered: npt.NDArray[np.bool_] | None
+    ) -> tuple[ClassRow, ...]:
         names = self._reference.class_names or tuple(str(number) for number in range(self._reference.num_classes))
         real = self._reference.classes
         return class_table(classes, real, covered, real[self._rows], names)

@@ -7,6 +7,9 @@ lies in a ball when its distance is strictly smaller, as in Naeem et al.'s code.
 The standard errors are by subsampling halves (see `subsampling`), which draws balls anew as well as the samples that
 are asked: taking balls as given would make the error of a difference 1.1 to 1.3 times too small (simulated). Fewer
 images make shares larger, and shares near 1 spread less, so that halves are compared by the arcsines of their roots.
+
+Among more than k equal samples a ball has no radius and holds nothing, not even its like. Where that is so of most
+real ones, no figure says anything, and none is a number. Generated ones may repeat as they like: that is collapse.
 """
 
 from __future__ import annotations
@@ -25,28 +28,33 @@ from ganops.errors import TooFewImages
 from ganops.evaluation.distances import squared_distances, without_self
 from ganops.evaluation.estimate import Estimate
 from ganops.evaluation.feature_stats import Features, checked, checked_reference, same_width
-from ganops.evaluation.subsampling import block_figures
+from ganops.evaluation.subsampling import PARTITIONS, block_figures
 
 NEIGHBOURS = 5
+MOST_REPEATED = 0.5
+"""Share of a reference's samples that may have so many equals as there are neighbours."""
 _HALVES = 2
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class ManifoldReference:
-    """A reference's features, moved to their mean, and its balls' squared radii."""
+    """A reference's features, moved to their mean, and its balls' squared radii. repeated: share of its samples that
+    have k equals or more."""
 
     origin: Tensor
     features: Tensor
     radii: Tensor
+    repeated: float
 
     @staticmethod
     def of(features: Features, k: int = NEIGHBOURS) -> ManifoldReference:
         """Raises TooFewImages where there are no k neighbours, ExtractorError where all features are the same."""
         x = checked_reference(features)
+        repeated = float(repeated_rows(x.numpy(), k).mean())
         origin = x.mean(0)
         x -= origin
-        return ManifoldReference(origin, x, _squared_radii(x, k))
+        return ManifoldReference(origin, x, _squared_radii(x, k), repeated)
 
 
 @final
@@ -54,13 +62,15 @@ class ManifoldReference:
 class Manifold:
     """precision: share of generated samples in a reference ball. density: mean number of reference balls that
     hold a generated sample, by k. recall: share of reference samples in a generated ball. coverage: share of
-    reference balls that hold a generated sample. covered: which of the reference's do, bool (m,)."""
+    reference balls that hold a generated sample. covered: which of the reference's do, bool (m,).
+
+    Not numbers, and None, where more than `MOST_REPEATED` of the reference's samples have k equals or more."""
 
     precision: Estimate
     recall: Estimate
     density: Estimate
     coverage: Estimate
-    covered: npt.NDArray[np.bool_]
+    covered: npt.NDArray[np.bool_] | None
 
 
 def manifold(generated: Features, reference: ManifoldReference, k: int = NEIGHBOURS) -> Manifold:
@@ -75,6 +85,9 @@ def manifold(generated: Features, reference: ManifoldReference, k: int = NEIGHBO
     x -= reference.origin
     if min(len(x), len(y)) // _HALVES <= k:
         raise _too_few(min(len(x), len(y)), k)
+    if reference.repeated > MOST_REPEATED:
+        nothing = Estimate(math.nan, np.empty(0), np.full(PARTITIONS * _HALVES, math.nan))
+        return Manifold(nothing, nothing, nothing, nothing, None)
     around, in_generated_ball, covered = _asked(x, y, _squared_radii(x, k), reference.radii)
     values = _figures(around, in_generated_ball, covered, k)
     x = x.float()  # 50,000 images of 2048 features are 0.8 GB twice as precise, and nothing below needs that
@@ -105,6 +118,14 @@ def manifold_values(generated: Features, reference: ManifoldReference, k: int = 
     x -= reference.origin
     found = _figures(*_asked(x, y, _squared_radii(x, k), reference.radii), k)
     return dict(zip(("precision", "recall", "coverage", "density"), found, strict=True))
+
+
+def repeated_rows(features: Features, k: int = NEIGHBOURS) -> npt.NDArray[np.bool_]:
+    """Which of features (n, d) have k equals or more beside themselves, (n,): their balls have no radius."""
+    rows = np.ascontiguousarray(features + 0.0)  # -0 is 0
+    whole = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).reshape(-1)
+    _, which, counts = np.unique(whole, return_inverse=True, return_counts=True)
+    return np.asarray(counts[which] > k)
 
 
 def _slope(share: float, count: int) -> float:

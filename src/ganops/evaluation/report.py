@@ -9,6 +9,7 @@ from typing import Any, final
 
 from ganops.evaluation.classes import ClassRow
 from ganops.evaluation.estimate import Measurement
+from ganops.evaluation.intervals import shown_interval
 from ganops.evaluation.memorisation import Offender
 from ganops.evaluation.protocol import Protocol
 
@@ -61,14 +62,7 @@ class EvaluationReport:
             "candidate": self.candidate,
             "snapshot_sha256": self.snapshot_sha256,
             "score": self.protocol.score,
-            "metrics": {
-                name: {
-                    **item.to_json(),
-                    "low": _number(item.low),
-                    "high": _number(item.high),
-                }
-                for name, item in self.metrics.items()
-            },
+            "metrics": {name: _with_interval(name, item) for name, item in self.metrics.items()},
             "classes": [row.to_json() for row in self.classes],
             "offenders": [vars(offender) for offender in self.offenders],
             "protocol": self.protocol.to_json(),
@@ -91,6 +85,11 @@ class EvaluationReport:
 
 def _offender(value: Mapping[str, Any]) -> Offender:
     return Offender(int(value["generated"]), int(value["train"]), float(value["nearness"]))
+
+
+def _with_interval(name: str, item: Measurement) -> dict[str, Any]:
+    low, high = shown_interval(name, item)
+    return {**item.to_json(), "low": _number(low), "high": _number(high)}
 
 
 def _number(value: float) -> float | None:

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -18,6 +19,7 @@ from markupsafe import Markup
 
 from ganops.evaluation.classes import ClassRow
 from ganops.evaluation.estimate import Measurement
+from ganops.evaluation.intervals import shown_interval
 from ganops.files import write_text
 from ganops.reports.curves import COLOURS, Axis, Series, finite, interval, interval_scale, line_chart, text
 from ganops.reports.metrics import MEANINGS, Meaning
@@ -196,25 +198,24 @@ def _scores(page: Page) -> list[_Score]:
             name,
             _meaning(name).better,
             _meaning(name).sees,
-            tuple(_with_interval(metrics.get(name)) for metrics in judged),
+            tuple(_with_interval(name, metrics.get(name)) for metrics in judged),
         )
         for name in found
     ]
 
 
-def _with_interval(measured: Measurement | None) -> tuple[str, str]:
+def _with_interval(metric: str, measured: Measurement | None) -> tuple[str, str]:
     """The figure, and `low to high`."""
     if measured is None or (value := finite(measured.value)) is None:
         return "–", ""
-    low, high = finite(measured.low), finite(measured.high)
+    low, high = (finite(end) for end in shown_interval(metric, measured))
     return text(value), "" if low is None or high is None else f"{text(low, 3)} to {text(high, 3)}"
 
 
 def _classes(rows: Sequence[ClassRow]) -> list[tuple[str, tuple[str, str], tuple[str, str], tuple[str, str]]]:
     """(name, share made, share real, coverage), each share with its interval."""
-    return [
-        (row.name, _with_interval(row.made), _with_interval(row.real), _with_interval(row.coverage)) for row in rows
-    ]
+    shown = partial(_with_interval, "coverage")  # shares, all three
+    return [(row.name, shown(row.made), shown(row.real), shown(row.coverage)) for row in rows]
 
 
 def _any_number(checks: Sequence[Mapping[str, Any]], key: str) -> bool:

@@ -21,12 +21,21 @@ from ganops.evaluation.classes import class_shares
 from ganops.evaluation.compare import Comparison
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import Extractor
+from ganops.evaluation.intervals import shown_interval
+from ganops.evaluation.manifold import NEIGHBOURS
+from ganops.evaluation.memorisation import MIN_IMAGES
 from ganops.evaluation.protocol import Protocol
 from ganops.stages.score_cache import Cache
 from ganops.stages.score_extractor import Chosen, choose_extractor
 from ganops.stages.score_inputs import Registries
 from ganops.stages.score_looking import Looking, Seen
-from ganops.stages.score_measuring import measure, require_comparable, require_enough
+from ganops.stages.score_measuring import (
+    fewer_than_features,
+    held_out_in_training,
+    measure,
+    require_comparable,
+    require_enough,
+)
 from ganops.stages.score_notes import notes
 from ganops.stages.score_request import (
     METRICS,
@@ -71,7 +80,7 @@ class Score:
         return {
             "score": self.score,
             **{role: self.sides[role].to_json() if role in self.sides else None for role in ROLES},
-            "metrics": {name: _measurement_json(item) for name, item in self.metrics.items()},
+            "metrics": {name: _measurement_json(name, item) for name, item in self.metrics.items()},
             "not_applicable": dict(self.missing),
             "classes": [vars(item) for item in self.classes],
             "protocol": {
@@ -136,12 +145,27 @@ def _refusing() -> Iterator[None]:
         raise DataRefused(str(error)) from None
 
 
-def _measurement_json(item: Measurement) -> dict[str, float | None]:
-    figures = {"value": item.value, "se": item.standard_error, "low": item.low, "high": item.high}
+def _measurement_json(name: str, item: Measurement) -> dict[str, float | None]:
+    low, high = shown_interval(name, item)
+    figures = {"value": item.value, "se": item.standard_error, "low": low, "high": high}
     return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}
 
 
 # ---------------------------------------------------------------- what applies
+
+_DISTANCES = frozenset({"fd", "fd_star", "kid", "kid_subsets", "kernel_distance"})
+_FAR = "is smaller than the rounding of its own arithmetic: the features lie far from 0 for how little they differ"
+_REPEATED = (
+    f"looks at {NEIGHBOURS} nearest neighbours, and most images of B have {NEIGHBOURS} others or more just like them"
+)
+_FEW = f"needs {MIN_IMAGES} images of A, and as many training and held-out ones"
+_NO_NUMBER: Mapping[str, str] = {
+    **dict.fromkeys(("kid", "kid_subsets", "kernel_distance"), _FAR),
+    **dict.fromkeys(("precision", "recall", "density", "coverage"), _REPEATED),
+    **dict.fromkeys(("memorisation", "copies"), _FEW),
+    "mifid": "is infinite: all images of A lie on training images",
+}
+"""Why a metric that the engine has is no finite number."""
 
 
 def _applicable(
@@ -152,11 +176,11 @@ def _applicable(
     Raises:
         UserError: one that was asked for by name is not among them.
     """
-    found = {name: contrast.challenger for name, contrast in comparison.metrics.items()}
+    found = _figures(comparison, sides)
     metrics = {name: item for name, item in found.items() if item.finite and (not wanted or name in wanted)}
     missing = {
-        name: "is no finite number here: too few images, or too much alike" if name in found else reason
-        for name, reason in ((name, _reason(name, sides, extractor)) for name in wanted or METRICS)
+        name: _NO_NUMBER.get(name, "is no finite number here") if name in found else _reason(name, sides, extractor)
+        for name in wanted or METRICS
         if name not in metrics
     }
     if wanted and missing:
@@ -165,12 +189,30 @@ def _applicable(
     return metrics, missing
 
 
+def _figures(comparison: Comparison, sides: Mapping[str, Seen]) -> dict[str, Measurement]:
+    """What the engine has found, less what says nothing here."""
+    found = {str(name): contrast.challenger for name, contrast in comparison.metrics.items()}
+    a, b = sides["a"], sides["b"]
+    if a.same_as(b):  # no independent draws, for which these are made
+        found |= dict.fromkeys(_DISTANCES & found.keys(), Measurement(0.0, 0.0))
+    elif fewer_than_features(sides):
+        del found["fd_star"]
+    return found
+
+
 def _reason(name: str, sides: Mapping[str, Seen], extractor: Extractor | None) -> str:
     """Why the engine leaves this metric out."""
     if name in WITH_TRAIN and "train" not in sides:
         return "needs training images (--train)"
+    if name == "fd_star":
+        return (
+            "needs more images than features on either side, "
+            f"{sides['a'].features.shape[1] + 1:,} here: its interval would miss by far"
+        )
     if name == "mifid":
         return "needs angles between features, which these have not"
+    if name in WITH_TRAIN and held_out_in_training(sides):
+        return "needs held-out images that are not among the training images (--heldout)"
     if name in WITH_TRAIN:
         return "needs images of one size, of A, training and held-out ones"
     if name == "inception_score":

@@ -17,6 +17,7 @@ from ganops.data.prepared import DATASET, load
 from ganops.data.sources import open_source
 from ganops.errors import DataRefused, SourceRefused, UnknownName, UserError
 from ganops.evaluation.extractors import Extractor, load_extractor
+from ganops.evaluation.feature_stats import LARGEST, TOO_LARGE
 from ganops.evaluation.reference import REFERENCE, ReferenceSample, select_reference, test_reference
 from ganops.evaluation.sample import TRAINING_IMAGES, read_training_images
 from ganops.models.snapshot import MODEL, WEIGHTS, Snapshot, load_snapshot
@@ -209,16 +210,22 @@ def checked_features(features: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     """float32 or float64 (N, d), in memory.
 
     Raises:
-        DataRefused: there are none, a number is not finite, or all vectors are the same.
+        DataRefused: there are none, a number is not finite or too large, or all vectors are the same.
     """
     wide = features.dtype.itemsize > 4
-    found: npt.NDArray[Any] = np.array(features, np.float64 if wide else np.float32)
+    with np.errstate(over="ignore"):  # a longer float may not fit: infinite, and told below
+        found: npt.NDArray[Any] = np.array(features, np.float64 if wide else np.float32)
     if 0 in found.shape:
         raise DataRefused(f"{name} holds no features: its shape is {features.shape}.")
     if bad := int((~np.isfinite(found)).any(1).sum()):
         raise DataRefused(
             f"{bad} of {len(found)} features of {name} hold a number that is not finite (NaN or infinite): nothing can "
             "be measured with them. Compute them again."
+        )
+    if (largest := max(-float(found.min()), float(found.max()))) > LARGEST:
+        raise DataRefused(
+            f"Features of {name} reach {largest:.1e}: {TOO_LARGE}. Look at what they were computed with, or divide "
+            "those of both sides by the same number."
         )
     if len(found) > 1 and not np.ptp(found, axis=0).any():
         raise DataRefused(

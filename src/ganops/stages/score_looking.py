@@ -63,6 +63,10 @@ class Seen:
     def __len__(self) -> int:
         return self.count
 
+    def same_as(self, other: Seen) -> bool:
+        """Whether both are the very same images or features; a model makes others each time."""
+        return "model" not in (self.kind, other.kind) and (self.sha256, len(self)) == (other.sha256, len(other))
+
     def shown(self, rows: npt.NDArray[np.int64]) -> U8:
         """Those of its images, uint8 (len(rows), C, H, W)."""
         assert self.images_u8 is not None, "there is nothing to show"
@@ -110,9 +114,9 @@ class Looking:
             return self._made(role, item)
         rows = self._rows(role, len(item))
         if isinstance(item, Features):
-            features = item.features[rows]
-            digest = digest_json({"shape": list(features.shape), "features": sha256_bytes(features.tobytes())})
-            return Seen(item.name, "features", digest, None, len(rows), features)
+            drawn = item.features[np.sort(rows)]  # the digest is of the content, not of its shuffle
+            digest = digest_json({"shape": list(drawn.shape), "features": sha256_bytes(drawn.tobytes())})
+            return Seen(item.name, "features", digest, None, len(rows), item.features[rows])
         return self._stored(role, item, rows) if isinstance(item, Pinned) else self._looked(role, item, rows)
 
     def _rows(self, role: str, count: int) -> npt.NDArray[np.int64]:

@@ -18,9 +18,12 @@ from ganops.evaluation.threads import one_thread
 from ganops.progress import Progress
 from ganops.stages.score_inputs import Features, Input, Model, Pinned
 from ganops.stages.score_looking import Seen
+from ganops.stages.score_shared import row_prints
 
 LEAST_IMAGES = 2 * (NEIGHBOURS + 1)
 """On either side: intervals come of halves, and each has to have its neighbours."""
+_MOST_SEEN = 0.01
+"""Of held-out images: a data set may have a few twice."""
 _GIVEN = "features"
 _NO_PIXELS = np.empty((0, 0), np.float32)
 
@@ -96,8 +99,30 @@ def measure(sides: Mapping[str, Seen], extractor: Extractor | None, seed: int, p
     return comparison
 
 
+def fewer_than_features(sides: Mapping[str, Seen]) -> bool:
+    """Whether A or B has too few images for FD*: one step of extrapolation does not reach where covariances are
+    singular."""
+    dim = int(sides["a"].features.shape[1])
+    return min(len(sides["a"]), len(sides["b"])) <= dim
+
+
+def held_out_in_training(sides: Mapping[str, Seen]) -> bool:
+    """Whether more than `_MOST_SEEN` of the held-out images are among the training images: then nothing is held out,
+    and every honest generator would seem to keep away from training images."""
+    if not _pixels_alike(sides):
+        return False
+    held_out = sides.get("heldout", sides["b"]).pixels
+    seen = np.isin(row_prints(held_out), row_prints(sides["train"].pixels))
+    return int(seen.sum()) > round(_MOST_SEEN * len(seen))
+
+
 def comparable_pixels(sides: Mapping[str, Seen]) -> bool:
-    """Whether A, training and held-out images are there, and alike in size: only then can copies be looked for."""
+    """Whether A, training and held-out images are there, alike in size and, the last two, apart: only then can copies
+    be looked for."""
+    return _pixels_alike(sides) and not held_out_in_training(sides)
+
+
+def _pixels_alike(sides: Mapping[str, Seen]) -> bool:
     asked = [sides[role].pixels for role in ("a", "train", "heldout" if "heldout" in sides else "b") if role in sides]
     return len(asked) == 3 and all(pixels.size for pixels in asked) and len({each.shape[1] for each in asked}) == 1
 

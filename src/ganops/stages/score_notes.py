@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
+from ganops.evaluation.manifold import MOST_REPEATED, NEIGHBOURS, repeated_rows
 from ganops.stages.reference import IMAGES_PER_DIMENSION, LEAST_RECOGNISED
 from ganops.stages.score_extractor import Chosen
 from ganops.stages.score_fitting import SETTINGS
-from ganops.stages.score_inputs import Images, Input, Model, Pinned
+from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned
 from ganops.stages.score_looking import Seen
+from ganops.stages.score_shared import Shared
 
 _WEAK: Mapping[str, float] = {"classifier": SETTINGS.min_accuracy, "pretext": LEAST_RECOGNISED}
 """Accuracy under which a workspace would refuse such an extractor."""
+FEW_FOR_SHARES = 100
 _ROLES = {"a": "A", "b": "B", "train": "the training images", "heldout": "the held-out images"}
 
 
@@ -47,21 +48,20 @@ def notes_on_extractor(chosen: Chosen) -> Iterator[str]:
 
 
 def _the_same(inputs: Mapping[str, Input], sides: Mapping[str, Seen]) -> Iterator[str]:
-    @cache
-    def pixels(role: str) -> npt.NDArray[np.uint64]:
-        item = inputs[role]
-        return item.images.fingerprints() if isinstance(item, Images) else np.empty(0, np.uint64)
-
-    if inputs["a"] is inputs["b"] or sides["a"].sha256 == sides["b"].sha256:
-        yield "A and B are the same: the plain distance is 0, and intervals, meant for independent images, say nothing."
+    if sides["a"].same_as(sides["b"]):
+        yield (
+            "A and B are the same: every distance is 0 by definition, and intervals, meant for independent images, say "
+            "nothing."
+        )
         return
+    common = Shared(inputs, sides)
     for one, other in (("a", "b"), ("a", "train"), ("b", "train"), ("heldout", "train")):
-        if one not in inputs or other not in inputs:
+        found = common.count(one, other)
+        if found is None or not found[0]:
             continue
-        shared = int(np.isin(pixels(one), pixels(other)).sum())
-        if shared:
-            there = f"{shared:,} of {len(pixels(one)):,} images of {_ROLES[one]}"
-            yield f"{there} are among {_ROLES[other]}, pixel for pixel."
+        features = isinstance(inputs[one], Features)
+        there = f"{found[0]:,} of {found[1]:,} {'features' if features else 'images'} of {_ROLES[one]}"
+        yield f"{there} are among {_ROLES[other]}, {'number for number' if features else 'pixel for pixel'}."
 
 
 def _trained_on_the_reference(inputs: Mapping[str, Input]) -> Iterator[str]:
@@ -77,6 +77,20 @@ def _trained_on_the_reference(inputs: Mapping[str, Input]) -> Iterator[str]:
 
 def _few(sides: Mapping[str, Seen]) -> Iterator[str]:
     wide = sides["a"].features.shape[1]
+    for role in ("a", "b"):
+        count = len(sides[role])
+        if count < FEW_FOR_SHARES:
+            yield (
+                f"{_ROLES[role]} has only {count:,} images: precision, recall, density and coverage come in steps of "
+                f"{1 / count:.1%}, and their intervals are rough."
+            )
+        repeated = int(repeated_rows(sides[role].features).sum())
+        if repeated and (role == "a" or repeated <= MOST_REPEATED * count):  # else they are left out
+            yield (
+                f"{repeated:,} of {count:,} images of {_ROLES[role]} look the same as {NEIGHBOURS} others or more: "
+                "nothing can lie in their balls, which lowers "
+                f"{'recall' if role == 'a' else 'precision, density and coverage'}."
+            )
     for role in ("a", "b"):
         if len(sides[role]) < IMAGES_PER_DIMENSION * wide:
             yield (

@@ -47,6 +47,16 @@ def test_refuses_features_that_are_no_numbers(bad: float) -> None:
         FeatureStats.from_batches([x[:2], x[2:]])
 
 
+@pytest.mark.parametrize("factor", [1e160, 1e20])
+def test_refuses_features_whose_powers_no_number_holds(factor: float) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    FeatureStats.from_features(x * 1e14)
+    with pytest.raises(ExtractorError, match="too large for float64"):
+        FeatureStats.from_features(x * factor)
+    with pytest.raises(ExtractorError, match="too large for float64"):
+        FeatureStats.from_batches([x[:10], x[10:] * -factor])
+
+
 def test_refuses_fewer_than_two_images() -> None:
     with pytest.raises(ExtractorError, match="at least two"):
         FeatureStats.from_features(np.zeros((1, 2)))

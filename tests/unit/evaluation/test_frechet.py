@@ -133,6 +133,15 @@ def test_refuses_what_says_nothing() -> None:
         of_stats(np.eye(9)[:, :3], np.eye(9)[:, :4])
 
 
+@pytest.mark.parametrize("bad", [np.nan, 1e300])
+def test_moments_that_have_no_distance_are_one_clear_error(bad: float) -> None:
+    good = FeatureStats.from_features(np.random.default_rng(0).normal(size=(30, 3)))
+    worse = FeatureStats(good.mu, good.sigma * bad, good.num_images)
+    for sides in ((good, worse), (worse, good), (worse, worse)):
+        with pytest.raises(ExtractorError, match="too large for float64"):
+            frechet_distance(FeatureStats(sides[0].mu * bad, sides[0].sigma, 30), sides[1])
+
+
 @pytest.mark.parametrize("fall", [np.inf, 100.0, 5.0])
 @pytest.mark.parametrize("count", [40, 60])
 def test_fewer_samples_than_dimensions_whatever_their_spectrum(count: int, fall: float) -> None:

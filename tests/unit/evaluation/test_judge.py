@@ -7,10 +7,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from ganops.config import GateConfig
 from ganops.errors import ExtractorError, IncomparableReports, TooFewImages
+from ganops.evaluation.compare import compare
 from ganops.evaluation.judge import Judge, Metric
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sample import Sample
+from ganops.gate import decide
 
 MakeSample = Callable[..., Sample]
 NONE = np.empty((0, 0), np.float32)
@@ -67,6 +70,22 @@ def test_bad_features_are_one_clear_error(
     sample = replace(make_sample(1), features=features.astype(np.float32))
     with pytest.raises(error, match=match):
         Judge(reference).judgement(sample)
+
+
+def test_a_collapsed_generator_and_a_reference_of_repeated_images_are_never_promoted(
+    make_sample: MakeSample, reference: ReferenceSample
+) -> None:
+    """Neither stops the evaluation: one has finite and bad figures, the other is not measured."""
+    champion, honest = make_sample(2), make_sample(1)
+    collapsed = replace(honest, features=np.repeat(honest.features[:1], len(honest.features), axis=0))
+    found = compare(collapsed, champion, reference)
+    assert all(contrast.challenger.finite for contrast in found.metrics.values())
+    assert found.metrics["recall"].challenger.value == 0.0
+    assert not decide(found, GateConfig(), attempt=1).promote
+    repeated = replace(reference, features=np.repeat(reference.features[:30], 10, axis=0))
+    assert all(row.coverage is None for row in Judge(repeated).judgement(honest).classes)
+    decision = decide(compare(honest, champion, repeated), GateConfig(), attempt=1)
+    assert not decision.promote and "Coverage was not measured" in decision.sentence
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,26 @@ def test_equal_distributions_are_zero_on_average_and_below_it_at_times() -> None
     assert min(values) < 0 < max(values)
 
 
+@pytest.mark.parametrize(("mean", "told"), [(0.0, True), (1e3, True), (1e8, False), (-1e8, False)])
+def test_far_from_zero_what_may_be_rounding_is_no_figure(mean: float, told: bool) -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(150, 6)) + mean, random.normal(size=(120, 6)) + mean
+    reference = KernelReference.of(y)
+    whole = kid(x, reference)
+    for found in (whole, kid_subsets(whole, x, y, subsets=5, size=50), kernel_distance(x, reference)):
+        assert found.measurement.finite is told
+        assert found.reference.shape == (120,)  # or two models could not be compared
+    shifted = kid(x + 1e8, reference)
+    assert shifted.measurement.finite and shifted.value > 1e40  # nor is a large one left out for its size
+
+
+def test_one_outlier_does_not_hide_the_figure() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(300, 6)) + 0.5, random.normal(size=(300, 6))
+    y[0] *= 1000
+    assert kid(x, KernelReference.of(y)).measurement.finite
+
+
 def test_refuses_a_reference_that_is_one_image_and_features_of_another_width() -> None:
     with pytest.raises(ExtractorError, match="All 9 reference images"):
         KernelReference.of(np.ones((9, 3)))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from ganops.errors import ExtractorError, IncomparableReports, TooFewImages
 from ganops.evaluation import distances
-from ganops.evaluation.manifold import ManifoldReference, manifold
+from ganops.evaluation.manifold import ManifoldReference, manifold, repeated_rows
 
 
 def _case_a() -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +62,25 @@ def test_difference_of_coverage_is_paired() -> None:
 def test_a_single_image_for_ever_is_measured() -> None:
     reference = ManifoldReference.of(np.random.default_rng(0).normal(size=(50, 3)))
     assert manifold(np.zeros((40, 3)), reference).recall.value == 0.0
+
+
+def test_a_reference_of_repeated_images_measures_nothing() -> None:
+    """Balls among more than k equals have no radius: identical sets had a precision, recall and coverage of 0."""
+    some = np.random.default_rng(0).normal(size=(10, 3))
+    whole = np.repeat(some, 8, axis=0)
+    reference = ManifoldReference.of(whole)
+    found, other = manifold(whole, reference), manifold(whole[::2] + 1, reference)
+    for name in ("precision", "recall", "density", "coverage"):
+        assert math.isnan(getattr(found, name).value)
+        assert math.isnan(getattr(found, name).minus(getattr(other, name)).standard_error)
+    assert found.covered is None
+    few = np.repeat(some, 5, axis=0)  # each has four equals, and its fifth neighbour is another
+    assert manifold(few, ManifoldReference.of(few)).coverage.value == 1.0
+
+
+def test_repeated_rows_are_those_with_k_equals() -> None:
+    rows = np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, 1.0], [2.0, 1.0], [2.0, 1.0]])
+    assert repeated_rows(rows, 2).tolist() == [True, True, True, False, False]
 
 
 def test_too_few_neighbours() -> None:

@@ -12,23 +12,26 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from ganops.data.image_set import read_image_set
+from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.sources import open_source
 from ganops.errors import DamagedFile, DataRefused, SourceRefused, TooFewImages, UnknownName, UserError
 from ganops.evaluation import judge
+from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.fd_star import fd_star
 from ganops.evaluation.pixels import pixel_features
-from ganops.evaluation.reference import FORMAT, METRIC_VERSION, array_digests
+from ganops.evaluation.reference import FORMAT, METRIC_VERSION, ReferenceSample, array_digests
 from ganops.files import sha256_file, write_json
 from ganops.models import ModelSpec, build_generator, generate, load_snapshot, save_snapshot
 from ganops.ports import ModelRegistry, ModelVersion
 from ganops.stages.score import Score, score
 from ganops.stages.score_cache import Cache
-from ganops.stages.score_inputs import Model, Wanted, open_input
+from ganops.stages.score_inputs import Images, Model, Pinned, Wanted, open_input
+from ganops.stages.score_looking import Seen
 from ganops.stages.score_neighbours import neighbour_groups
 from ganops.stages.score_notes import notes_on_extractor
 from ganops.stages.score_request import ScoreRequest
+from ganops.stages.score_shared import Shared
 
 U8 = np.ndarray[Any, np.dtype[np.uint8]]
 CLASSES = ("bright", "dark")
@@ -288,6 +291,107 @@ def test_equal_images_are_told(gallery: Gallery) -> None:
     assert any(note.startswith("A and B are the same") for note in found.notes)
 
 
+def test_equal_features_are_told(given: Path) -> None:
+    shutil.copy(given / "b.npy", given / "copy.npy")
+    for seed in (0, 1):
+        found = scored(given / "copy.npy", given / "b.npy", seed=seed)
+        assert found.notes[0].startswith("A and B are the same")
+        assert found.sides["a"].sha256 == found.sides["b"].sha256
+    np.save(given / "mixed.npy", np.concatenate([normal(2, 200)[50:80], normal(4, 90)]).astype(np.float64))
+    found = scored(given / "mixed.npy", given / "b.npy")
+    assert "30 of 120 features of A are among B, number for number." in found.notes
+
+
+def test_of_one_and_the_same_set_every_distance_is_zero(given: Path) -> None:
+    found = scored(given / "b.npy", given / "b.npy", seed=3)
+    for name in ("fd", "fd_star", "kid", "kid_subsets", "kernel_distance"):
+        assert found.metrics[name] == Measurement(0.0, 0.0), name
+    assert value(found, "precision") == value(found, "coverage") == 1.0
+    part = scored(given / "b.npy", given / "b.npy", num_images=100)
+    assert value(part, "fd") > 0
+    assert "200 of 200 features of A are among B, number for number." in part.notes
+
+
+def test_shares_are_shown_between_zero_and_one(given: Path) -> None:
+    np.save(given / "few.npy", normal(3, 20))
+    facts = scored(given / "few.npy", given / "b.npy").to_json()
+    for name in ("precision", "recall", "coverage"):
+        assert 0 <= facts["metrics"][name]["low"] <= facts["metrics"][name]["high"] <= 1
+    assert any(note.startswith("A has only 20 images: precision") for note in facts["notes"])
+
+
+def test_without_more_images_than_features_there_is_no_fd_star(given: Path) -> None:
+    for name, count in (("a", 40), ("b", 41)):
+        np.save(given / f"{name}-wide.npy", normal(count, count, dim=40))
+    found = scored(given / "a-wide.npy", given / "b-wide.npy")
+    assert "fd" in found.metrics and found.missing["fd_star"].startswith("needs more images than features")
+    with pytest.raises(UserError, match=r"'fd_star' cannot be measured here: it needs more images .* 41 here"):
+        scored(given / "a-wide.npy", given / "b-wide.npy", metrics=("fd_star",))
+    assert "fd_star" in scored(given / "b-wide.npy", given / "b-wide.npy").metrics, "0, by definition"
+
+
+def test_what_says_nothing_is_left_out_with_the_reason(given: Path) -> None:
+    np.save(given / "far-a.npy", normal(1, 100) + 1e8)
+    np.save(given / "far-b.npy", normal(2, 100) + 1e8)
+    assert "rounding" in scored(given / "far-a.npy", given / "far-b.npy").missing["kid"]
+    np.save(given / "repeated.npy", np.repeat(normal(1, 20), 10, axis=0))
+    found = scored(given / "repeated.npy", given / "repeated.npy")
+    assert "most images of B have 5 others" in found.missing["coverage"] and value(found, "fd") == 0
+    found = scored(given / "repeated.npy", given / "b.npy")
+    assert value(found, "recall") == 0.0
+    assert any(note.startswith("200 of 200 images of A look the same as 5 others") for note in found.notes)
+
+
+def test_held_out_images_that_are_training_images_tell_nothing_of_copies(gallery: Gallery) -> None:
+    asked: dict[str, Any] = {"train": gallery.real, "cache": gallery.cache}
+    found = scored(gallery.bare, gallery.real, split=":train", **asked)
+    for name in ("memorisation", "copies"):
+        assert "needs held-out images that are not among the training images" in found.missing[name]
+    found = scored(gallery.bare, gallery.real, split=":train", heldout=gallery.real, **asked)
+    assert {"memorisation", "copies"} <= set(found.metrics)
+
+
+def test_a_model_against_itself_is_not_the_same_images(gallery: Gallery) -> None:
+    model = gallery.root / "model"
+    found = scored(model, model, train=gallery.real, num_images=200, cache=gallery.cache)
+    assert not any(note.startswith("A and B are the same") for note in found.notes)
+
+
+def test_images_of_a_workspaces_reference_are_told(gallery: Gallery, tmp_path: Path) -> None:
+    """By the digests of held-out images, and the small pixels of training images."""
+    train, held_out = (read_image_set(open_source(str(gallery.real)), split) for split in ("train", "test"))
+    own, images = load_extractor(pinned(gallery, tmp_path / "extractor")), pictures(9, 80)[0][:, None]
+    small = [pixel_features(part.images_u8) for part in (train, held_out)]
+    origins = ImageSet.bare(held_out.images_u8).origins()
+    sample = ReferenceSample(
+        split="test",
+        features=np.zeros((120, 1), np.float32),
+        classes=np.zeros(120, np.int64),
+        ids=np.concatenate([origins[:, None].astype(">u8").view(np.uint8), np.zeros((120, 24), np.uint8)], axis=1),
+        train_features=np.zeros((120, 1), np.float32),
+        num_classes=0,
+        hash="r" * 64,
+        extractor="pretext",
+        extractor_sha256=own.sha256,
+        preprocessing="p@1",
+        metric_version=2,
+        pixels=small[1],
+        train_pixels=small[0],
+    )
+    mixed = np.concatenate([images, held_out.images_u8[:7], train.images_u8[:5]])
+    a, b = Images("a", ImageSet.bare(mixed), None), Pinned("b", sample, own)
+    seen = {
+        role: Seen(role, kind, role, None, len(pixels), np.zeros((len(pixels), 1)), pixels=pixels)
+        for role, kind, pixels in (("a", "images", pixel_features(mixed)), ("b", "reference", small[1]))
+    }
+    seen["train"] = replace(seen["b"], pixels=small[0])
+    common = Shared({"a": a, "b": b, "train": b}, seen)
+    assert common.count("a", "b") == (7, 92)
+    assert common.count("a", "train") == (5, 92)
+    assert common.count("b", "train") == (0, 120)
+    assert common.count("heldout", "train") is None
+
+
 def pinned(gallery: Gallery, folder: Path) -> Path:
     """The directory of an extractor of 8x8 images, as `ganops reference` leaves one: here one in the cache."""
     scored(gallery.bare, gallery.real, split=":test", cache=gallery.cache)
@@ -416,6 +520,8 @@ def broken(folder: Path) -> None:
     np.save(folder / "one.npy", normal(0, 1))
     np.save(folder / "five.npy", normal(0, 5))
     np.save(folder / "none.npy", normal(0, 0))
+    np.save(folder / "huge.npy", normal(0, 50) * 1e160)
+    np.save(folder / "largest.npy", np.sign(normal(0, 50)) * np.finfo(np.float64).max)
     np.save(folder / "whole.npy", np.ones((50, 6), np.int64))
     np.save(folder / "floats.npy", np.ones((50, 3, 8, 8), np.float32))
     np.save(folder / "grey.npy", pictures(0, 20)[0])
@@ -431,6 +537,7 @@ def broken(folder: Path) -> None:
     write_json(folder / "damaged" / "extractor.json", {"format": 1})
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # a person would see them beside the one paragraph
 @pytest.mark.parametrize(
     ("a", "b", "asked", "error", "said"),
     [
@@ -496,6 +603,8 @@ def broken(folder: Path) -> None:
         ("grey.npy", "classes", {"extractor": "damaged"}, DamagedFile, r"extractor.json"),
         ("grey.npy", "classes", {"extractor": "empty"}, DamagedFile, r"lacks extractor.json"),
         ("models:/generator/1", "b.npy", {}, UserError, r"no registry of generator"),
+        ("huge.npy", "b.npy", {}, DataRefused, r"huge.npy reach .*too large for float64"),
+        ("b.npy", "largest.npy", {}, DataRefused, r"largest.npy reach .*too large for float64"),
     ],
 )
 def test_what_cannot_be_scored_is_told_in_one_sentence_or_two(
