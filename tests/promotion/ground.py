@@ -130,7 +130,6 @@ def _write_reference(layout: Layout) -> None:
         folder = layout.reference / split
         folder.mkdir(parents=True)
         np.save(folder / "features.npy", features)
-        np.save(folder / "pixels.npy", features)
         np.save(folder / "classes.npy", np.zeros(4, np.int64))
         np.save(folder / "ids.npy", np.zeros((4, 32), np.uint8))
         np.save(folder / "pixels.npy", np.empty((4, 0), np.float32))
