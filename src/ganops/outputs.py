@@ -33,7 +33,9 @@ def require_place(path: Path, option: str = "-o", content: Format = "PNG", input
         taken = [
             each for each in read if path.exists() and each.exists() and path.resolve().is_relative_to(each.resolve())
         ]
-    except (OSError, ValueError) as error:
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:  # also a name with a zero byte
         why = (error.strerror if isinstance(error, OSError) else None) or error
         raise UserError(f"{path} cannot be written: {why}. Choose another file with {option}.") from None
     if taken:

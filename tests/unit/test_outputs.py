@@ -35,8 +35,9 @@ def array(path: Path) -> None:
 )
 def test_what_is_no_older_picture_is_not_written_over(tmp_path: Path, make: Callable[[Path], None], said: str) -> None:
     make(tmp_path / "plot.png")
-    with pytest.raises(UserError, match=rf"plot\.png {said}.* --plot"):
+    with pytest.raises(UserError, match=rf"plot\.png {said}.* --plot") as caught:
         require_place(tmp_path / "plot.png", "--plot")
+    assert "cannot be written" not in str(caught.value) and str(caught.value).count("--plot") == 1
 
 
 def test_an_older_picture_or_page_may_be_replaced(tmp_path: Path) -> None:
