@@ -598,7 +598,7 @@ class PromotionConfig(Section):
 
 _ENVIRONMENT = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _DSN = re.compile(r"postgres(ql)?://|[a-z_]+ *= *\S")
-_HAS_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\b(ssl)?password *=", re.IGNORECASE)
+_HAS_PASSWORD = re.compile(r"://[^@]*:[^@]+@|\b(ssl)?password *=", re.IGNORECASE)
 
 
 class ModelConfig(Section):

@@ -336,6 +336,7 @@ def test_the_promotion_lock_is_a_file_or_a_dsn(lock: str) -> None:
     [
         "postgresql://me:s3cret@db/locks",
         "postgres://me:s3cret@db/locks",
+        "postgresql://me:s3/cr et@db/locks",
         "postgresql://db/locks?user=me&password=s3cret",
         "host=db password = s3cret",
         "host=db sslpassword=s3cret",
