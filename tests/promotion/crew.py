@@ -26,8 +26,10 @@ class Crew:
     """Starts jobs in real processes; used by tests."""
 
     def __init__(self) -> None:
+        # a fork takes none of its parent's threads along, and whoever waits for one then waits for ever
+        alone = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=alone
         )
 
     def __call__(self, name: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Any:

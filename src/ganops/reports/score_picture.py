@@ -94,6 +94,7 @@ class _Page:
     ) -> None:
         """`said` with its middle at `y`, cut where it is longer than `width`."""
         font = ImageFont.load_default(size * SHARPNESS)
+        said = said.replace("−", "-")  # which the font has not
         while font.getlength(said) > width * SHARPNESS and len(said) > 1:
             said = f"{said[:-2]}…"
         self._draw.text((x * SHARPNESS, y * SHARPNESS), said, fill=colour, font=font, anchor=anchor)
