@@ -56,7 +56,7 @@ def facts() -> Facts:
         ),
         scores=ScoreFacts(
             report={
-                "metrics": {"fd_star": {"value": 3.5, "standard_error": 0.1, "low": 3.3, "high": 3.7}},
+                "metrics": {"fd_star": {"value": 3.5, "se": 0.1, "low": 3.3, "high": 3.7}},
                 "plain_fd": "nan",
                 "protocol": {"seed": 0},
             },
