@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json as jsonlib
 import os
 import re
 import sys
@@ -24,7 +23,7 @@ from ganops.process import die_with_parent
 from ganops.progress import Progress
 from ganops.provenance.journal import Entry
 from ganops.reports.summary import RunSummary
-from ganops.reports.terminal import Steps, errors_console, print_rows, print_summary, results_console
+from ganops.reports.terminal import Steps, errors_console, print_json, print_rows, print_summary, results_console, say
 from ganops.workspace import Workspace, edit_params, exclusive, find, load, require_writable, shared
 
 DEMO_PARAMS: Mapping[str, Any] = {
@@ -47,7 +46,7 @@ DEFAULT_SHAPE = (1, 28, 28)
 
 def init(folder: Path) -> None:
     layout = bootstrap.create_workspace(folder)
-    _say(
+    say(
         f"Made a workspace in {layout.root}. Next: `cd {folder}`, `ganops data add SOURCE`, `ganops run`. "
         "What can be changed is in params.yaml."
     )
@@ -84,13 +83,13 @@ def data_add(start: Path, source: str, json: bool, quiet: bool = False) -> None:
         if app.workspace.config.git.commit:
             app.pipeline.commit(f"Add {report.taken} images from {report.source}")
     if json:
-        _print_json(dataclasses.asdict(report))
+        print_json(dataclasses.asdict(report))
     elif not quiet:
         _print_addition(report)
 
 
 def _print_addition(report: Any) -> None:
-    _say(
+    say(
         f"Took {report.taken} images from {report.source}; {report.duplicates} were there already; "
         f"{report.refused_count} refused."
     )
@@ -101,19 +100,19 @@ def _print_addition(report: Any) -> None:
         "splits": report.splits,
     }.items():
         if counts:
-            _say(f"  {what}: " + _counted(counts))
+            say(f"  {what}: " + _counted(counts))
     if len(report.sizes) > 1:
-        _say("  The sizes differ: set data.image_size in params.yaml, as [height, width].")
+        say("  The sizes differ: set data.image_size in params.yaml, as [height, width].")
     if report.taken and not report.labels:
-        _say(
+        say(
             "  None of these has a label: generators will be judged by an extractor that learns without (pretext). If "
             "there are classes, put the images into a subfolder for each, or a label column into parquet, and add them "
             "to a new workspace (`ganops init`): it can then be seen whether all of them are made."
         )
     for refusal in report.refused[:10]:
-        _say(f"  refused {refusal.path}: {refusal.reason}")
+        say(f"  refused {refusal.path}: {refusal.reason}")
     if report.refused_count > 10:
-        _say(f"  … and {report.refused_count - 10} more")
+        say(f"  … and {report.refused_count - 10} more")
 
 
 def data_show(start: Path, output: Path | None, json: bool) -> None:
@@ -129,9 +128,9 @@ def data_show(start: Path, output: Path | None, json: bool) -> None:
     with _writing(sheet):
         write_contact_sheet(sheet, rows)
     if json:
-        _print_json({**dataclasses.asdict(summary), "contact_sheet": str(sheet)})
+        print_json({**dataclasses.asdict(summary), "contact_sheet": str(sheet)})
         return
-    _say(f"{summary.images} images, {summary.stored_bytes / 1e6:.1f} MB in {summary.shards} shards")
+    say(f"{summary.images} images, {summary.stored_bytes / 1e6:.1f} MB in {summary.shards} shards")
     labels = {**summary.labels, **({"(none)": summary.unlabelled} if summary.unlabelled else {})}
     tables = {
         "sources": summary.sources,
@@ -142,9 +141,9 @@ def data_show(start: Path, output: Path | None, json: bool) -> None:
     }
     for what, counts in tables.items():
         if counts:
-            _say(f"  {what}: " + _counted(counts))
-    _say(f"  mean brightness {summary.mean_brightness:.1f}, mean contrast {summary.mean_contrast:.1f} (grey levels)")
-    _say(f"  contact sheet: {sheet}")
+            say(f"  {what}: " + _counted(counts))
+    say(f"  mean brightness {summary.mean_brightness:.1f}, mean contrast {summary.mean_contrast:.1f} (grey levels)")
+    say(f"  contact sheet: {sheet}")
 
 
 # ---------------------------------------------------------------- the stages of dvc.yaml
@@ -155,9 +154,9 @@ def validate(start: Path) -> None:
 
     with _stage(start, "validate") as (workspace, progress):
         report = stage(workspace.layout, workspace.config, bootstrap.validator(), progress)
-    _say(f"validate: {report.accepted} of {report.images} images accepted")
+    say(f"validate: {report.accepted} of {report.images} images accepted")
     for rule in report.warnings:
-        _say(f"validate: warning: {rule.rule}: {rule.observed}, expected {rule.expected}")
+        say(f"validate: warning: {rule.rule}: {rule.observed}, expected {rule.expected}")
 
 
 def prepare(start: Path) -> None:
@@ -166,7 +165,7 @@ def prepare(start: Path) -> None:
     with _stage(start, "prepare") as (workspace, progress):
         dataset = stage(workspace.layout, workspace.config, progress)
     channels, height, width = dataset.image_shape
-    _say(f"prepare: {_counted(dataset.counts)}; {height}x{width} pixels, {channels} channel{'s' * (channels > 1)}")
+    say(f"prepare: {_counted(dataset.counts)}; {height}x{width} pixels, {channels} channel{'s' * (channels > 1)}")
 
 
 def reference(start: Path) -> None:
@@ -174,7 +173,7 @@ def reference(start: Path) -> None:
 
     with _stage(start, "reference") as (workspace, progress):
         report = stage(workspace.layout, workspace.config, progress)
-    _say(f"reference: {report.sentence}")
+    say(f"reference: {report.sentence}")
 
 
 def train(start: Path, candidate: str) -> None:
@@ -184,9 +183,9 @@ def train(start: Path, candidate: str) -> None:
     with _stage(start, "train", candidate) as (workspace, progress):
         report = stage(workspace.layout, workspace.config, candidate, code_digest("train"), progress)
     distance = "not measured" if report.fd is None else f"{report.fd:z.2f}"
-    _say(f"train: {candidate}: best snapshot at {report.best_images_seen} images, Fréchet distance {distance}")
+    say(f"train: {candidate}: best snapshot at {report.best_images_seen} images, Fréchet distance {distance}")
     for remark in report.remarks:
-        _say(f"train: {remark}")
+        say(f"train: {remark}")
 
 
 def evaluate(start: Path, candidate: str) -> None:
@@ -195,7 +194,7 @@ def evaluate(start: Path, candidate: str) -> None:
     with _stage(start, "evaluate", candidate) as (workspace, progress):
         report = stage(workspace.layout, workspace.config, candidate, progress)
     fd = report.fd_star
-    _say(f"evaluate: {candidate}: {report.score_name} {fd.value:z.2f} (95 % {fd.low:z.2f} to {fd.high:z.2f})")
+    say(f"evaluate: {candidate}: {report.score_name} {fd.value:z.2f} (95 % {fd.low:z.2f} to {fd.high:z.2f})")
 
 
 @contextmanager
@@ -230,7 +229,7 @@ def models(start: Path, size: str | None, json: bool) -> None:
             "Choose another size with --size, or data.image_size and data.channels in params.yaml."
         )
     if json:
-        _print_json({"image_shape": list(image_shape), "families": [row.to_json() for row in rows]})
+        print_json({"image_shape": list(image_shape), "families": [row.to_json() for row in rows]})
     else:
         print_families(results_console(), image_shape, rows)
 
@@ -297,7 +296,7 @@ def bench_train(
     found = [row.to_json() for row in rows]
     hardware = f"{threads} CPU threads, torch {torch.__version__}"
     if json:
-        _print_json({"data": ground.name, "hardware": hardware, "rows": found})
+        print_json({"data": ground.name, "hardware": hardware, "rows": found})
     else:
         print_bench(results_console(), ground.name, hardware, found)
 
@@ -317,7 +316,7 @@ def bench_evaluate(parts: Collection[str], turns: int, weights: Path | None, thr
     found = [row.to_json() for row in rows]
     hardware = f"{threads} CPU threads, torch {torch.__version__}"
     if json:
-        _print_json({"hardware": hardware, "rows": found})
+        print_json({"hardware": hardware, "rows": found})
     else:
         print_evaluation_bench(results_console(), hardware, found)
 
@@ -349,11 +348,11 @@ def score(start: Path, plot: Path | None, keep: bool, json: bool, **asked: Any) 
         with _writing(plot, "--plot"):
             write_score_picture(plot, facts, neighbour_groups(found))
     if json:
-        _print_json(facts)
+        print_json(facts)
         return
     print_score(results_console(), facts)
     if plot is not None:
-        _say(f"picture:  {plot}")
+        say(f"picture:  {plot}")
 
 
 def _own_extractor(start: Path) -> Path | None:
@@ -373,11 +372,11 @@ def run(start: Path, when: When, seed: int | None, json: bool, cd: Path | None =
     with steps.showing():
         outcome = bootstrap.run_flow(layout, when, seed, steps.observe)
     if json:
-        _print_json(outcome)
+        print_json(outcome)
         return
     print_summary(results_console(), RunSummary.from_json(outcome), _where_to_look(layout, outcome, cd))
     if not app.keys.private.exists():
-        _say("Versions made here are NOT SIGNED: `ganops keys init` makes a key for those to come.")
+        say("Versions made here are NOT SIGNED: `ganops keys init` makes a key for those to come.")
 
 
 def _where_to_look(layout: Layout, outcome: Mapping[str, Any], cd: Path | None) -> dict[str, str]:
@@ -395,7 +394,7 @@ def _where_to_look(layout: Layout, outcome: Mapping[str, Any], cd: Path | None) 
 def schedule(start: Path, cron: str, when: When) -> None:
     layout = bootstrap.open_app(start).layout
     due = bootstrap.check_schedule(layout, cron)
-    _say(
+    say(
         f"Serving the flow of {layout.root} at '{cron}' (UTC), when {when}. Next run: {due:%Y-%m-%d %H:%M} UTC. Stop "
         "with Ctrl-C."
     )
@@ -417,11 +416,11 @@ def promote(start: Path, version: int | None, dry_run: bool, json: bool) -> None
     if json:
         facts = {"dry_run": dry_run, "version": number, "champion": champion.version if champion else None}
         attempt = decision.attempt if decision else None
-        _print_json(
+        print_json(
             {"decision": promotion.outcome, **facts, "attempt": attempt, "reason": promotion.sentence, "checks": checks}
         )
         return
-    _say(("Dry run, nothing was changed. " if dry_run else "") + promotion.sentence)
+    say(("Dry run, nothing was changed. " if dry_run else "") + promotion.sentence)
     rows = [{name: check[name] for name in ("name", "verdict", "figure", "threshold", "sentence")} for check in checks]
     if rows:
         print_rows(results_console(), rows, "Checks", "")
@@ -452,7 +451,7 @@ def gate_calibrate(
         with _writing(plot, "--plot"):
             write_calibration_picture(plot, found)
     if json:
-        _print_json({**found, "plot": str(plot.resolve()) if plot is not None else None})
+        print_json({**found, "plot": str(plot.resolve()) if plot is not None else None})
     else:
         print_calibration(results_console(), found)
 
@@ -499,9 +498,9 @@ def recover(start: Path, json: bool) -> None:
     if done is not None:
         app.keep("Recover")
     if json:
-        _print_json({"recovered": done})
+        print_json({"recovered": done})
     else:
-        _say(done or "Nothing to recover: no change of champion was interrupted.")
+        say(done or "Nothing to recover: no change of champion was interrupted.")
 
 
 def doctor(start: Path, repair: bool, adopt: bool, json: bool) -> None:
@@ -512,7 +511,7 @@ def doctor(start: Path, repair: bool, adopt: bool, json: bool) -> None:
         app.keep("Repair the registry")
     healthy = not any(finding.open for finding in findings)
     if json:
-        _print_json({"healthy": healthy, "findings": [finding.to_json() for finding in findings]})
+        print_json({"healthy": healthy, "findings": [finding.to_json() for finding in findings]})
     else:
         rows = [finding.row() for finding in findings]
         print_rows(
@@ -548,9 +547,9 @@ def _given(option: str, text: str) -> str:
 
 def _print_entry(entry: Entry, json: bool, sentence: str) -> None:
     if json:
-        _print_json(_event(entry))
+        print_json(_event(entry))
     else:
-        _say(sentence)
+        say(sentence)
 
 
 def _event(entry: Entry) -> dict[str, Any]:
@@ -575,7 +574,7 @@ def status(start: Path, json: bool) -> None:
     versions = [_version_row(app, version) for version in app.versions()]
     stale = sorted(app.pipeline.changed())
     if json:
-        _print_json({"model": app.workspace.config.model.name, "versions": versions, "stale": stale})
+        print_json({"model": app.workspace.config.model.name, "versions": versions, "stale": stale})
         return
     rows = [
         {**row, "aliases": ", ".join(row["aliases"]), "fd": None if row["fd"] is None else f"{row['fd']:z.2f}"}
@@ -587,7 +586,7 @@ def status(start: Path, json: bool) -> None:
         f"Model {app.workspace.config.model.name}",
         "No version yet. `ganops run` makes the first.",
     )
-    _say("Stale: " + (", ".join(stale) if stale else "nothing, every stage is up to date"))
+    say("Stale: " + (", ".join(stale) if stale else "nothing, every stage is up to date"))
 
 
 def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
@@ -608,7 +607,7 @@ def history(start: Path, json: bool) -> None:
     entries = bootstrap.open_app(start).journal.entries()
     events = [_event(entry) for entry in entries if entry.event != "intended"]
     if json:
-        _print_json({"events": events})
+        print_json({"events": events})
         return
     rows = [{name: value for name, value in event.items() if name != "evidence"} for event in events]
     print_rows(results_console(), rows, "History, oldest first", "Nothing has happened yet. `ganops run` begins.")
@@ -637,10 +636,10 @@ def sample(
     name = None if number is None else snapshot.classes[number]
     if json:
         facts = {"version": chosen.version, "stage": chosen.stage, "n": count, "seed": seed, "label": number}
-        _print_json({**facts, "class": name, "output": str(output.resolve())})
+        print_json({**facts, "class": name, "output": str(output.resolve())})
     else:
         what = f"{count} images" if name is None else f"{count} images of class {name}"
-        _say(f"Wrote {what} of version {chosen.version} ({chosen.stage}), seed {seed}, to {output}")
+        say(f"Wrote {what} of version {chosen.version} ({chosen.stage}), seed {seed}, to {output}")
 
 
 def _chosen(app: App, stage: str, version: int | None) -> ModelVersion:
@@ -696,11 +695,3 @@ def _writing(path: Path, option: str = "-o") -> Iterator[None]:
 def _counted(counts: Mapping[Any, int]) -> str:
     shown = [f"{name} {number}" for name, number in list(counts.items())[:12]]
     return ", ".join(shown) + (f", … ({len(counts)} in all)" if len(counts) > 12 else "")
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    print(jsonlib.dumps(value, indent=2, default=str, allow_nan=False))

@@ -49,13 +49,8 @@ def held(path: Path, how: int, holder: str, busy: Callable[[str], str]) -> Itera
         WorkspaceError: the file cannot be opened.
     """
     with ExitStack() as stack:
-        try:
-            handle = stack.enter_context(locked(path, how | fcntl.LOCK_NB))
-        except BlockingIOError:
-            there = path.read_bytes()[:200].decode(errors="replace").strip() or "another process"
-            raise WorkspaceBusy(busy(there)) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, holder.encode(), 0)
+        if other := _taken(stack, path, how, holder):
+            raise WorkspaceBusy(busy(other))
         yield
 
 
@@ -80,35 +75,42 @@ def waited(path: Path, holder: str, seconds: float, say: Callable[[str], None]) 
         LockTimeout: it was not free in time.
         WorkspaceError: the file cannot be opened.
     """
+    with ExitStack() as stack:
+        wait_while(lambda: _taken(stack, path, fcntl.LOCK_EX, holder), seconds, say, pauses=(0.02, 0.2))
+        yield FileHold()
+
+
+def wait_while(
+    taken: Callable[[], str | None], seconds: float, say: Callable[[str], None], pauses: tuple[float, float]
+) -> None:
+    """Ask for the promotion lock again and again, for so many seconds at most.
+
+    taken: one attempt; who holds the lock, or None once it is ours. say: told once whom this waits for. pauses: the
+    shortest and the longest between two attempts, in seconds.
+
+    Raises:
+        LockTimeout: it was not free in time.
+    """
     end, told = time.monotonic() + seconds, False
-    while True:
-        with ExitStack() as stack:
-            try:
-                handle = stack.enter_context(locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
-            except BlockingIOError:
-                there = path.read_bytes()[:200].decode(errors="replace").strip() or "another process"
-            else:
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, holder.encode(), 0)
-                yield FileHold()
-                return
+    while (other := taken()) is not None:
         if time.monotonic() >= end:
-            raise LockTimeout(timed_out(there, seconds))
+            raise LockTimeout(
+                f"The promotion lock was not free within {seconds:g} seconds (promotion.timeout_seconds): {other} "
+                "holds it. Try again when that has ended, or stop it: the lock of a process that ends is free at "
+                "once. Nothing was changed."
+            )
         if not told:
-            say(waiting_for(there))
+            say(f"waiting for the promotion lock, which {other} holds")
             told = True
-        time.sleep(random.uniform(0.02, 0.2))  # so that many do not ask in step
+        time.sleep(random.uniform(*pauses))  # so that many do not ask in step
 
 
-def waiting_for(holder: str) -> str:
-    """What a person is told who waits for the promotion lock."""
-    return f"waiting for the promotion lock, which {holder} holds"
-
-
-def timed_out(holder: str, seconds: float) -> str:
-    """What a person is told whose time for the promotion lock is over."""
-    return (
-        f"The promotion lock was not free within {seconds:g} seconds (promotion.timeout_seconds): {holder} holds it. "
-        "Try again when that has ended, or stop it: the lock of a process that ends is free at once. Nothing was "
-        "changed."
-    )
+def _taken(stack: ExitStack, path: Path, how: int, holder: str) -> str | None:
+    """Hold the lock at `path` until `stack` ends, and write there who does; who has it, where somebody else does."""
+    try:
+        handle = stack.enter_context(locked(path, how | fcntl.LOCK_NB))
+    except BlockingIOError:
+        return path.read_bytes()[:200].decode(errors="replace").strip() or "another process"
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, holder.encode(), 0)
+    return None

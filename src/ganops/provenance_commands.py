@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ganops import bootstrap
 from ganops.bootstrap import App
@@ -18,7 +15,8 @@ from ganops.ports import ModelVersion
 from ganops.provenance.journal import Entry
 from ganops.provenance.lineage import Word, lineage_of
 from ganops.reports.audit import AuditPage, print_audit, print_findings, write_audit_page
-from ganops.reports.terminal import Steps, errors_console, results_console
+from ganops.reports.terminal import Steps, errors_console, print_json, results_console, say
+from ganops.stages.versions import champion_of
 
 
 def keys_init(start: Path, json: bool) -> None:
@@ -28,10 +26,10 @@ def keys_init(start: Path, json: bool) -> None:
     root, encrypted = app.layout.root, app.keys.password is not None
     public, private = (path.relative_to(root).as_posix() for path in (app.keys.public, app.keys.private))
     if json:
-        _print_json({"key": key, "public": public, "private": private, "encrypted": encrypted})
+        print_json({"key": key, "public": public, "private": private, "encrypted": encrypted})
         return
     how = "is encrypted" if encrypted else "is NOT encrypted (GANOPS_KEY_PASSWORD, set before, encrypts it)"
-    _say(
+    say(
         f"Made the key {key[:12]}. Versions that are registered from now on are signed with it. {private} {how}: "
         f"keep a copy of it in a safe place. {public} is for everybody; give a copy to whoever audits, outside of this "
         "repository, so that it cannot be exchanged unseen."
@@ -46,7 +44,7 @@ def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> N
     found = app.audit(number)
     shown = found.to_json()
     if json:
-        _print_json(shown)
+        print_json(shown)
     else:
         print_findings(results_console(), shown["findings"], shown["looks"], shown["remarks"])
     if found.findings:
@@ -65,20 +63,20 @@ def audit_show(start: Path, version: int, output: Path | None) -> None:
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}. Choose another file with -o.") from None
     print_audit(results_console(), page)
-    _say(f"The same as a page: {path}")
+    say(f"The same as a page: {path}")
 
 
 def reproduce(start: Path, version: int, folder: Path | None, json: bool) -> None:
     app = bootstrap.open_app(start)
     target = (folder or Path(f"reproduced-{app.registry.name}-v{version}")).resolve()
-    with _watched() as steps:
+    with Steps(errors_console()).showing() as steps:
         made = app.reproduce(version, target, lambda done, total, note: steps.observe("reproduce", done, total, note))
     if json:
-        _print_json({**made.to_json(), "folder": str(target)})
+        print_json({**made.to_json(), "folder": str(target)})
     else:
         for note in made.notes:
-            _say(f"Note: {note}")
-        _say(made.sentence)
+            say(f"Note: {note}")
+        say(made.sentence)
     if made.promise == "none":
         raise AuditFailed(f"Version {version} could not be made again; what was made lies in {target}.")
 
@@ -141,24 +139,8 @@ def _standing(version: ModelVersion | None) -> str:
 
 
 def _champion(app: App) -> ModelVersion:
-    found = [version for version in app.registry.versions() if "champion" in version.aliases]
-    if not found:
+    if (found := champion_of(app.registry.versions())) is None:
         raise UserError(
             f"The model {app.registry.name} has no champion to look at: name a version, or look at them with --all."
         )
-    return found[0]
-
-
-@contextmanager
-def _watched() -> Iterator[Steps]:
-    steps = Steps(errors_console())
-    with steps.showing():
-        yield steps
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    print(jsonlib.dumps(value, indent=2, default=str, allow_nan=False))
+    return found

@@ -7,15 +7,13 @@ about a minute of unanswered keep-alives.
 from __future__ import annotations
 
 import hashlib
-import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from ganops.errors import LockTimeout, RegistryError, UserError
-from ganops.locks import timed_out, waiting_for
+from ganops.errors import RegistryError, UserError
+from ganops.locks import wait_while
 
 if TYPE_CHECKING:
     import psycopg
@@ -62,15 +60,7 @@ def postgres_lock(
     where, key = _where(dsn), _key(model)
     with _connected(dsn, where, holder) as connection:
         identity = f"postgresql:{_identity(connection)}"
-        end, told = time.monotonic() + seconds, False
-        while not _value(connection, "SELECT pg_try_advisory_lock(%s)", key):
-            there = _holder(connection, key)
-            if time.monotonic() >= end:
-                raise LockTimeout(timed_out(there, seconds))
-            if not told:
-                say(waiting_for(there))
-                told = True
-            time.sleep(random.uniform(0.05, 0.5))  # so that many do not ask in step
+        wait_while(lambda: _taken(connection, key), seconds, say, pauses=(0.05, 0.5))
         yield PostgresHold(connection, identity, where)
 
 
@@ -102,7 +92,10 @@ def _identity(connection: psycopg.Connection[Any]) -> str:
     )
 
 
-def _holder(connection: psycopg.Connection[Any], key: int) -> str:
+def _taken(connection: psycopg.Connection[Any], key: int) -> str | None:
+    """Hold the lock while the connection lives; who has it, where somebody else does."""
+    if _value(connection, "SELECT pg_try_advisory_lock(%s)", key):
+        return None
     found = _value(
         connection,
         "SELECT a.application_name || coalesce(' from ' || host(a.client_addr), '') FROM pg_locks l JOIN "

@@ -115,14 +115,20 @@ class ScoreFacts(Fact):
     reference: dict[str, JsonValue]
     """Of each split: hash and count."""
 
+    @property
+    def metrics(self) -> dict[str, dict[str, JsonValue]]:
+        """The report's metrics; what is none, in a statement that anybody may have written, is left out."""
+        found = self.report.get("metrics")
+        return {
+            name: item for name, item in (found if isinstance(found, dict) else {}).items() if isinstance(item, dict)
+        }
+
     def figures(self) -> dict[str, float]:
         """Every finite figure by the name that the tracker keeps it under."""
         found: dict[str, object] = {}
-        metrics = self.report.get("metrics")
-        for metric, item in (metrics if isinstance(metrics, dict) else {}).items():
-            if isinstance(item, dict):
-                name = tracked_name(str(metric))
-                found |= {name: item.get("value"), f"{name}_se": item.get("se")}
+        for metric, item in self.metrics.items():
+            name = tracked_name(metric)
+            found |= {name: item.get("value"), f"{name}_se": item.get("se")}
         return {
             name: float(value) for name, value in found.items() if isinstance(value, int | float) and isfinite(value)
         }

@@ -118,9 +118,7 @@ def _training(facts: Facts) -> tuple[str, ...]:
 
 
 def _score(facts: Facts) -> str:
-    metrics = facts.scores.report.get("metrics")
-    fd = metrics.get("fd_star") if isinstance(metrics, dict) else None
-    value = fd.get("value") if isinstance(fd, dict) else None
+    value = facts.scores.metrics.get("fd_star", {}).get("value")
     return f"FD* {value:z.2f} on select" if isinstance(value, int | float) else "FD* not measured"
 
 

@@ -86,9 +86,8 @@ def reproduced(
 
 def stated_interval(facts: Facts) -> tuple[float, float]:
     """The 95 % interval of FD* on select; empty (nan) where none was stated."""
-    metrics = facts.scores.report.get("metrics")
-    fd = metrics.get("fd_star") if isinstance(metrics, dict) else None
-    low, high = (fd.get("low"), fd.get("high")) if isinstance(fd, dict) else (None, None)
+    fd = facts.scores.metrics.get("fd_star", {})
+    low, high = fd.get("low"), fd.get("high")
     if isinstance(low, int | float) and isinstance(high, int | float):
         return float(low), float(high)
     return float("nan"), float("nan")
@@ -106,20 +105,16 @@ def code_notes(stated: CodeFacts, version: str, modules: Mapping[str, str]) -> t
 def machine_notes(stated: MachineFacts, now: MachineFacts) -> tuple[str, ...]:
     """How this machine's libraries and hardware differ from those that were stated."""
     notes = []
-    libraries = [
-        f"{name} {now.libraries.get(name, 'not installed')} (then {version})"
-        for name, version in stated.libraries.items()
-        if now.libraries.get(name) != version
-    ]
+    libraries = _others(stated.libraries, now.libraries, "not installed")
     if libraries:
         notes.append(f"Other libraries are installed: {', '.join(libraries)}.")
     elif now.packages_sha256 != stated.packages_sha256:
         notes.append("The libraries that decide a result are the same; among the other packages some are not.")
-    hardware = [
-        f"{name} {now.hardware.get(name, 'none')} (then {value})"
-        for name, value in stated.hardware.items()
-        if now.hardware.get(name) != value
-    ]
-    if hardware:
+    if hardware := _others(stated.hardware, now.hardware, "none"):
         notes.append(f"It is another machine: {', '.join(hardware)}.")
     return tuple(notes)
+
+
+def _others(then: Mapping[str, str], now: Mapping[str, str], missing: str) -> list[str]:
+    """What is not as it was."""
+    return [f"{name} {now.get(name, missing)} (then {value})" for name, value in then.items() if now.get(name) != value]

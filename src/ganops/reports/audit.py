@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +17,7 @@ from rich.text import Text
 from ganops.files import write_text
 from ganops.provenance.facts import Facts
 from ganops.provenance.lineage import Lineage, Word
+from ganops.reports.html import rendered
 from ganops.reports.lineage import lineage_drawing
 from ganops.reports.words import words
 
@@ -91,15 +91,7 @@ def write_audit_page(path: Path, page: AuditPage) -> None:
     Raises:
         OSError: `path` cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("ganops", "reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"words": words, "figure": _figure}
-    write_text(path, environment.get_template("audit.html.j2").render(_view(page)))
+    write_text(path, rendered("audit.html.j2", _view(page), {"words": words, "figure": _figure}))
 
 
 def _view(page: AuditPage) -> dict[str, Any]:
@@ -126,12 +118,7 @@ def _view(page: AuditPage) -> dict[str, Any]:
 
 def scores(facts: Facts) -> list[tuple[str, Any, Any, Any]]:
     """(name, value, low, high) of each figure on `select`."""
-    metrics = _table(facts.scores.report.get("metrics"))
-    return [
-        (name, item.get("value"), item.get("low"), item.get("high"))
-        for name, item in metrics.items()
-        if isinstance(item, dict)
-    ]
+    return [(name, item.get("value"), item.get("low"), item.get("high")) for name, item in facts.scores.metrics.items()]
 
 
 def print_audit(console: Console, page: AuditPage) -> None:

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ganops.evaluation.classes import ClassRow
@@ -22,6 +21,7 @@ from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.intervals import shown_interval
 from ganops.files import write_text
 from ganops.reports.curves import COLOURS, Axis, Series, finite, interval, interval_scale, line_chart, text
+from ganops.reports.html import rendered
 from ganops.reports.metrics import MEANINGS, Meaning
 from ganops.reports.summary import CandidateRow, RunSummary
 from ganops.reports.words import words
@@ -121,15 +121,7 @@ def write_page(path: Path, page: Page) -> None:
     Raises:
         OSError: `path` cannot be written. A grid that cannot be read is no error.
     """
-    environment = Environment(
-        loader=PackageLoader("ganops", "reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure": _figure, "words": words, "day": _day}
-    write_text(path, environment.get_template("page.html.j2").render(_view(page)))
+    write_text(path, rendered("page.html.j2", _view(page), {"figure": _figure, "words": words, "day": _day}))
 
 
 def _view(page: Page) -> dict[str, Any]:

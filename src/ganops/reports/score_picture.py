@@ -1,33 +1,25 @@
-"""A score as one picture: its figures, images of A beside their nearest in B, and the shares of classes.
-
-Drawn in units of a page `WIDTH` wide, and `SHARPNESS` pixels to each.
-"""
+"""A score as one picture: its figures, images of A beside their nearest in B, and the shares of classes."""
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, final
+from typing import Any, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
 
 from ganops.files import write_bytes
+from ganops.reports.canvas import FAINT, INK, RULE, WIDTH, Canvas
 from ganops.reports.curves import text
 from ganops.reports.score import MEANINGS, interval, seen_by, side
 
 U8 = npt.NDArray[np.uint8]
-WIDTH = 1000
-SHARPNESS = 2
 _MARGIN, _GAP = 28, 26
 _LINE = 26
 _CELL = 64
 """The largest side of a drawn image."""
-_INK, _FAINT, _RULE, _PAPER = "#1a1c20", "#6b7280", "#e3e5e9", "#ffffff"
 _MADE, _REAL = "#2563eb", "#9aa3b2"
 _MOST_CLASSES = 20
 
@@ -56,14 +48,12 @@ def write_score_picture(path: Path, score: Mapping[str, Any], groups: Sequence[G
     if score["classes"]:
         parts.append(_Classes(score["classes"]))
     height = 2 * _MARGIN + sum(part.height for part in parts) + _GAP * (len(parts) - 1)
-    page = _Page(height)
+    page = Canvas(height)
     top = _MARGIN
     for part in parts:
         part.draw(page, top)
         top += part.height + _GAP
-    buffer = io.BytesIO()
-    page.image.save(buffer, "PNG", optimize=True)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, page.png())
 
 
 class _Part(Protocol):
@@ -71,53 +61,7 @@ class _Part(Protocol):
 
     height: int
 
-    def draw(self, page: _Page, top: int) -> None: ...
-
-
-@final
-class _Page:
-    """A white page; all places and sizes are in units."""
-
-    def __init__(self, height: int) -> None:
-        self.image = Image.new("RGB", (WIDTH * SHARPNESS, height * SHARPNESS), _PAPER)
-        self._draw = ImageDraw.Draw(self.image)
-
-    def text(
-        self,
-        x: float,
-        y: float,
-        said: str,
-        size: int = 14,
-        colour: str = _INK,
-        anchor: Literal["lm", "rm", "mm"] = "lm",
-        width: float = math.inf,
-    ) -> None:
-        """`said` with its middle at `y`, cut where it is longer than `width`."""
-        font = ImageFont.load_default(size * SHARPNESS)
-        said = said.replace("−", "-")  # which the font has not
-        while font.getlength(said) > width * SHARPNESS and len(said) > 1:
-            said = f"{said[:-2]}…"
-        self._draw.text((x * SHARPNESS, y * SHARPNESS), said, fill=colour, font=font, anchor=anchor)
-
-    def bar(self, left: float, right: float, y: float, thickness: float, colour: str) -> None:
-        box = (left, y - thickness / 2, max(right, left + 0.5), y + thickness / 2)
-        self._draw.rectangle([round(place * SHARPNESS) for place in box], fill=colour)
-
-    def dot(self, x: float, y: float, radius: float, colour: str) -> None:
-        self._draw.ellipse([place * SHARPNESS for place in (x - radius, y - radius, x + radius, y + radius)], colour)
-
-    def picture(self, image_u8: U8, x: float, y: float) -> None:
-        """uint8 (C, H, W) in a square of `_CELL`: small ones enlarged by whole factors, so that pixels stay sharp."""
-        channels = image_u8.transpose(1, 2, 0)
-        picture = Image.fromarray(channels[:, :, 0] if channels.shape[2] == 1 else channels).convert("RGB")
-        room = _CELL * SHARPNESS
-        factor = room / max(picture.size)
-        factor = math.floor(factor) if factor >= 2 else factor
-        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-        method = Image.Resampling.NEAREST if factor >= 2 else Image.Resampling.LANCZOS
-        picture = picture.resize(size, method)
-        place = round(x * SHARPNESS) + (room - size[0]) // 2, round(y * SHARPNESS) + (room - size[1]) // 2
-        self.image.paste(picture, place)
+    def draw(self, page: Canvas, top: int) -> None: ...
 
 
 # ---------------------------------------------------------------- the parts, from top to bottom
@@ -134,12 +78,12 @@ class _Heading:
         self._lines.append(("seen by", seen_by(score["protocol"])))
         self.height = 40 + 22 * len(self._lines)
 
-    def draw(self, page: _Page, top: int) -> None:
+    def draw(self, page: Canvas, top: int) -> None:
         page.text(_MARGIN, top + 14, "A against B", size=22)
-        page.text(WIDTH - _MARGIN, top + 14, self._name, colour=_FAINT, anchor="rm")
+        page.text(WIDTH - _MARGIN, top + 14, self._name, colour=FAINT, anchor="rm")
         for number, (name, said) in enumerate(self._lines):
             y = top + 51 + 22 * number
-            page.text(_MARGIN, y, name, colour=_FAINT)
+            page.text(_MARGIN, y, name, colour=FAINT)
             page.text(_MARGIN + 80, y, said, width=WIDTH - 2 * _MARGIN - 80)
 
 
@@ -153,28 +97,28 @@ class _Figures:
         self._metrics = metrics
         self.height = _LINE * len(metrics)
 
-    def draw(self, page: _Page, top: int) -> None:
+    def draw(self, page: Canvas, top: int) -> None:
         for number, (name, item) in enumerate(self._metrics.items()):
             y = top + _LINE * (number + 0.5)
-            page.bar(_MARGIN, WIDTH - _MARGIN, top + _LINE * number, 0.5, _RULE)
+            page.bar(_MARGIN, WIDTH - _MARGIN, top + _LINE * number, 0.5, RULE)
             page.text(self._NAME, y, name)
             page.text(self._VALUE, y, text(item["value"]), anchor="rm")
-            page.text(self._INTERVAL, y, interval(item), size=12, colour=_FAINT)
+            page.text(self._INTERVAL, y, interval(item), size=12, colour=FAINT)
             self._right(page, y, name, item)
-        page.bar(_MARGIN, WIDTH - _MARGIN, top + self.height, 0.5, _RULE)
+        page.bar(_MARGIN, WIDTH - _MARGIN, top + self.height, 0.5, RULE)
 
-    def _right(self, page: _Page, y: float, name: str, item: Mapping[str, Any]) -> None:
+    def _right(self, page: Canvas, y: float, name: str, item: Mapping[str, Any]) -> None:
         meaning = MEANINGS.get(name)
         if name not in _SHARES or item["value"] is None:
-            page.text(self._AXIS, y, _WORDS[meaning.better] if meaning else "", size=12, colour=_FAINT)
+            page.text(self._AXIS, y, _WORDS[meaning.better] if meaning else "", size=12, colour=FAINT)
             return
         left, width = self._AXIS, WIDTH - _MARGIN - self._AXIS - 10
-        page.bar(left, left + width, y, 5, _RULE)
+        page.bar(left, left + width, y, 5, RULE)
         low, high = (min(max(item[end] or item["value"], 0), 1) for end in ("low", "high"))
         page.bar(left, left + width * min(max(item["value"], 0), 1), y, 5, _MADE)
-        page.bar(left + width * low, left + width * high, y, 1.5, _INK)
+        page.bar(left + width * low, left + width * high, y, 1.5, INK)
         for end in (low, high):
-            page.bar(left + width * end - 0.75, left + width * end + 0.75, y, 11, _INK)
+            page.bar(left + width * end - 0.75, left + width * end + 0.75, y, 11, INK)
 
 
 _SHARES = frozenset({"precision", "recall", "coverage", "class_coverage"})
@@ -196,13 +140,13 @@ class _Neighbours:
         self._group = group
         self.height = 30 + (_CELL + 4) * len(group.strips)
 
-    def draw(self, page: _Page, top: int) -> None:
+    def draw(self, page: Canvas, top: int) -> None:
         page.text(_MARGIN, top + 9, self._group.title, size=16)
         for number, strip in enumerate(self._group.strips):
             y = top + 30 + (_CELL + 4) * number
-            page.text(_MARGIN, y + _CELL / 2, strip.title, size=13, colour=_FAINT if number else _INK, width=122)
+            page.text(_MARGIN, y + _CELL / 2, strip.title, size=13, colour=FAINT if number else INK, width=122)
             for column, image in enumerate(strip.images_u8):
-                page.picture(image, self._LEFT + column * (_CELL + 4), y)
+                page.picture(image, self._LEFT + column * (_CELL + 4), y, side=_CELL)
 
 
 COLUMNS = (WIDTH - _MARGIN - _Neighbours._LEFT + 4) // (_CELL + 4)
@@ -222,7 +166,7 @@ class _Classes:
         self._classes = [item for item in classes if item["name"] in shown]
         self.height = 36 + _LINE * len(self._classes)
 
-    def draw(self, page: _Page, top: int) -> None:
+    def draw(self, page: Canvas, top: int) -> None:
         most = f", the {_MOST_CLASSES} of {self._all} that differ most" if self._all > len(self._classes) else ""
         page.text(_MARGIN, top + 9, f"Shares of classes{most}", size=16)
         for x, name, colour in ((self._RIGHT - 60, "A", _MADE), (self._RIGHT + 10, "B", _REAL)):
@@ -235,4 +179,4 @@ class _Classes:
             for share, offset, colour in ((item["made"], -4.5, _MADE), (item["real"], 4.5, _REAL)):
                 page.bar(self._LEFT, self._LEFT + (self._RIGHT - self._LEFT) * share / largest, y + offset, 8, colour)
             said = f"A {100 * item['made']:.1f} %   B {100 * item['real']:.1f} %"
-            page.text(WIDTH - _MARGIN, y, said, size=12, colour=_FAINT, anchor="rm")
+            page.text(WIDTH - _MARGIN, y, said, size=12, colour=FAINT, anchor="rm")

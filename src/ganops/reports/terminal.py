@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,16 @@ from ganops.reports.words import words
 
 _PLAIN_SECONDS = 10.0
 """How often a step tells where it is when nobody can see a bar."""
+
+
+def say(text: str) -> None:
+    """One line of a result, at once."""
+    print(text, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """A result for a program; a figure that is no number is a programmer's mistake."""
+    print(json.dumps(value, indent=2, default=str, allow_nan=False))
 
 
 @final

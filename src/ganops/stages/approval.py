@@ -12,7 +12,7 @@ from ganops.stages.servable import require_servable
 from ganops.stages.session import opened
 from ganops.stages.standing import settle
 from ganops.stages.transaction import change_champion
-from ganops.stages.versions import version_of
+from ganops.stages.versions import named, version_of
 
 
 def approve(registrar: Registrar, number: int, by: str, reason: str) -> Entry:
@@ -28,8 +28,8 @@ def approve(registrar: Registrar, number: int, by: str, reason: str) -> Entry:
         asked = _waiting(registrar.journal, version)
         if asked.details["from"] != now.champion:
             raise UserError(
-                f"The champion is {_named(now.champion)} now, and what was measured of version {number} is against "
-                f"{_named(asked.details['from'])}: the approval would rest on nothing. Run `ganops promote {number}` "
+                f"The champion is {named(now.champion)} now, and what was measured of version {number} is against "
+                f"{named(asked.details['from'])}: the approval would rest on nothing. Run `ganops promote {number}` "
                 "to measure it against the champion of today."
             )
         _require_evidence(registrar.journal, asked)
@@ -89,7 +89,3 @@ def _require_evidence(journal: Journal, asked: Entry) -> None:
         raise journal.damaged(
             journal.path_of("decisions", str(asked.details["pair"])), "it is not what the journal was written for"
         )
-
-
-def _named(version: int | None) -> str:
-    return "none" if version is None else f"version {version}"

@@ -159,9 +159,7 @@ class VersionAudit:
                     )
 
     def _tags(self, version: ModelVersion, facts: Facts) -> Iterator[Finding]:
-        metrics = facts.scores.report.get("metrics")
-        fd = metrics.get("fd_star") if isinstance(metrics, dict) else None
-        value = fd.get("value") if isinstance(fd, dict) else None
+        value = facts.scores.metrics.get("fd_star", {}).get("value")
         stated = {
             "ganops.snapshot_sha256": facts.model.snapshot,
             "ganops.candidate": facts.model.candidate,

@@ -11,6 +11,7 @@ from ganops.provenance.journal import Journal
 from ganops.stages.registrar import Registrar
 from ganops.stages.standing import Moved, Pointed, changes, standing_of
 from ganops.stages.tags import Change, Standing
+from ganops.stages.versions import named
 
 
 def standing_by_journal(journal: Journal, model: str) -> Standing:
@@ -54,8 +55,8 @@ def require_champion(registrar: Registrar, versions: Sequence[ModelVersion]) -> 
     where = f"the record of workspace {change.workspace}" if change and foreign else str(registrar.journal.path)
     gone = champion is not None and champion not in [version.version for version in versions]
     raise RegistryError(
-        f"The registry says that the champion of the model {registrar.model} is {_named(now)}, and {where} that it is "
-        f"{_named(champion)}"
+        f"The registry says that the champion of the model {registrar.model} is {named(now)}, and {where} that it is "
+        f"{named(champion)}"
         + (
             ", which is not in the registry any more: restore it, or go back with `ganops rollback --to VERSION`."
             if gone
@@ -64,7 +65,3 @@ def require_champion(registrar: Registrar, versions: Sequence[ModelVersion]) -> 
         )
         + " Nothing was promoted."
     )
-
-
-def _named(version: int | None) -> str:
-    return "none" if version is None else f"version {version}"

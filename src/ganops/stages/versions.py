@@ -17,6 +17,11 @@ def version_of(versions: Sequence[ModelVersion], number: int) -> ModelVersion:
     return found
 
 
+def named(version: int | None) -> str:
+    """A version for a person, or that there is none."""
+    return "none" if version is None else f"version {version}"
+
+
 def champion_of(versions: Sequence[ModelVersion]) -> ModelVersion | None:
     """The version that the alias `champion` names."""
     return next((version for version in versions if "champion" in version.aliases), None)

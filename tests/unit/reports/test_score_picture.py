@@ -10,8 +10,9 @@ from PIL import Image
 from rich.console import Console
 
 from ganops.evaluation.judge import SMALLER_IS_BETTER
+from ganops.reports.canvas import SHARPNESS, WIDTH
 from ganops.reports.score import MEANINGS, print_score
-from ganops.reports.score_picture import COLUMNS, SHARPNESS, WIDTH, Group, Strip, write_score_picture
+from ganops.reports.score_picture import COLUMNS, Group, Strip, write_score_picture
 from ganops.stages.score_request import METRICS
 
 HOSTILE = "[red]name[/] \x1b[31m" + "long" * 80

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ganops.config import PreprocessingConfig, ReferenceConfig
 from ganops.errors import DamagedFile
-from ganops.evaluation.extractors.card import Card
+from ganops.evaluation.extractors.card import Card, Kind
 from ganops.evaluation.extractors.classifier import train_classifier
 from ganops.evaluation.extractors.extractor import Extractor, in_memory
 from ganops.evaluation.extractors.fitting import accuracy_of, fitted
 from ganops.evaluation.extractors.given_file import read_given
-from ganops.evaluation.extractors.inception import Tap
-from ganops.evaluation.extractors.network import ExtractorNetwork
+from ganops.evaluation.extractors.inception import InceptionNetwork, Tap
+from ganops.evaluation.extractors.network import Backbone, ExtractorNetwork
 from ganops.evaluation.extractors.onnx_file import MOST_BYTES
 from ganops.evaluation.extractors.onnx_network import OnnxNetwork
 from ganops.evaluation.extractors.pretext import AMONG, train_pretext
 from ganops.evaluation.extractors.published import SHA256, published_network
-from ganops.evaluation.extractors.training import Images, divided
+from ganops.evaluation.extractors.training import Images, divided, image_shape
 from ganops.files import sha256_bytes
 from ganops.progress import Progress, silent
 
@@ -49,20 +50,8 @@ def fit_classifier(
     assert labels.min(initial=0) >= 0 and labels.max(initial=0) < len(class_names), "a label that names no class"
     settings = _with_seed(settings, seed)
     network = train_classifier(images_u8, labels, len(class_names), settings, progress)
-    card = Card(
-        kind="classifier",
-        image_shape=_shape(images_u8),
-        width=settings.features,
-        dim=settings.features,
-        classes=tuple(class_names),
-        accuracy=None,
-        preprocessing=preprocessing,
-        seed=settings.seed,
-        task=f"{len(class_names)} classes",
-        fitted_on="train",
-        projected=False,
-    )
-    plain = in_memory(ExtractorNetwork(network), card)
+    task, classes = f"{len(class_names)} classes", tuple(class_names)
+    plain = _learnt("classifier", network, images_u8, settings, preprocessing, task, classes)
     _, held_out = divided(images_u8)
     accuracy = accuracy_of(plain, images_u8[held_out], labels[held_out])
     projected = fitted(plain, images_u8, dimensions=dimensions or settings.features, progress=progress)
@@ -86,20 +75,8 @@ def fit_pretext(
     """
     settings = _with_seed(settings, seed)
     network, accuracy = train_pretext(images_u8, settings, progress)
-    card = Card(
-        kind="pretext",
-        image_shape=_shape(images_u8),
-        width=settings.features,
-        dim=settings.features,
-        classes=(),
-        accuracy=accuracy,
-        preprocessing=preprocessing,
-        seed=settings.seed,
-        task=f"finding an image again among {AMONG}",
-        fitted_on="train",
-        projected=False,
-    )
-    plain = in_memory(ExtractorNetwork(network), card)
+    task = f"finding an image again among {AMONG}"
+    plain = _learnt("pretext", network, images_u8, settings, preprocessing, task, accuracy=accuracy)
     return fitted(plain, images_u8, dimensions=dimensions or settings.features, progress=progress)
 
 
@@ -111,21 +88,7 @@ def inception(weights: Path | None = None, tap: Tap = "2048", progress: Progress
         UserError: they are not there, or cannot be downloaded.
     """
     network = published_network(weights, tap, progress)
-    card = Card(
-        kind="inception",
-        image_shape=None,
-        width=network.width,
-        dim=network.width,
-        classes=(),
-        accuracy=None,
-        preprocessing="",
-        seed=0,
-        task="1008 ImageNet classes",
-        projected=False,
-        tap=tap,
-        weights_sha256=SHA256,
-    )
-    return in_memory(ExtractorNetwork(network), card)
+    return _ready_made("inception", network, task="1008 ImageNet classes", tap=tap, weights_sha256=SHA256)
 
 
 def custom(onnx: Path, sha256: str | None, preprocessing: PreprocessingConfig | None = None) -> Extractor:
@@ -143,8 +106,44 @@ def custom(onnx: Path, sha256: str | None, preprocessing: PreprocessingConfig | 
             "Restore the file, or name its digest if it was changed on purpose."
         )
     network = OnnxNetwork(content, preprocessing or PreprocessingConfig(), str(onnx))
+    return _ready_made("custom", network, task="unknown", inputs=network.inputs)
+
+
+def _with_seed(settings: ReferenceConfig | None, seed: int) -> ReferenceConfig:
+    return (settings or ReferenceConfig()).model_copy(update={"seed": seed})
+
+
+def _learnt(
+    kind: Kind,
+    network: Backbone,
+    images_u8: Images,
+    settings: ReferenceConfig,
+    preprocessing: str,
+    task: str,
+    classes: tuple[str, ...] = (),
+    accuracy: float | None = None,
+) -> Extractor:
+    """A network that was trained on these images, without a projection yet."""
     card = Card(
-        kind="custom",
+        kind=kind,
+        image_shape=image_shape(images_u8),
+        width=settings.features,
+        dim=settings.features,
+        classes=classes,
+        accuracy=accuracy,
+        preprocessing=preprocessing,
+        seed=settings.seed,
+        task=task,
+        fitted_on="train",
+        projected=False,
+    )
+    return in_memory(ExtractorNetwork(network), card)
+
+
+def _ready_made(kind: Kind, network: InceptionNetwork | OnnxNetwork, **facts: Any) -> Extractor:
+    """A network that takes images of any size and was fitted to none of ours. facts: of its card."""
+    card = Card(
+        kind=kind,
         image_shape=None,
         width=network.width,
         dim=network.width,
@@ -152,17 +151,7 @@ def custom(onnx: Path, sha256: str | None, preprocessing: PreprocessingConfig | 
         accuracy=None,
         preprocessing="",
         seed=0,
-        task="unknown",
         projected=False,
-        inputs=network.inputs,
+        **facts,
     )
     return in_memory(ExtractorNetwork(network), card)
-
-
-def _with_seed(settings: ReferenceConfig | None, seed: int) -> ReferenceConfig:
-    return (settings or ReferenceConfig()).model_copy(update={"seed": seed})
-
-
-def _shape(images_u8: Images) -> tuple[int, int, int]:
-    channels, height, width = (int(side) for side in images_u8.shape[1:])
-    return channels, height, width

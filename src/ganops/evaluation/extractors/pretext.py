@@ -26,6 +26,7 @@ from ganops.evaluation.extractors.training import (
     divided,
     erased,
     fit,
+    image_shape,
     length,
     redundancy,
     seeded,
@@ -55,7 +56,7 @@ def train_pretext(
     groups = [held_out[start : start + AMONG] for start in range(0, len(held_out), AMONG)]
     groups = [rows for rows in groups if len(rows) > 1]
     with seeded(settings.seed):
-        task = _Recognition(PretextNetwork(_shape(images_u8), settings.features))
+        task = _Recognition(PretextNetwork(image_shape(images_u8), settings.features))
 
         def loss(rows: Rows) -> Tensor:
             features, embedded = task(as_tensor(images_u8[rows]))
@@ -102,11 +103,6 @@ def instance_loss(embedded: Tensor) -> Tensor:
 def recognised(embedded: Tensor) -> Tensor:
     """bool (2n,): whether the most similar vector is the other view of the same image."""
     return _similarities(embedded).argmax(1) == _partners(embedded)
-
-
-def _shape(images_u8: Images) -> tuple[int, int, int]:
-    channels, height, width = (int(side) for side in images_u8.shape[1:])
-    return channels, height, width
 
 
 def _similarities(embedded: Tensor) -> Tensor:

@@ -147,6 +147,12 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+def image_shape(images_u8: Images) -> tuple[int, int, int]:
+    """(C, H, W) of each of images_u8 (N, C, H, W)."""
+    channels, height, width = (int(side) for side in images_u8.shape[1:])
+    return channels, height, width
+
+
 def as_tensor(images_u8: Images) -> Tensor:
     """A copy, float32 of 0-255, in channels_last, which trains faster."""
     return torch.from_numpy(np.array(images_u8)).float().contiguous(memory_format=torch.channels_last)
