@@ -1,0 +1,38 @@
+"""How a message writes what it found, and the name that may have been meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+_SHOWN = 100
+"""Characters of a wrong value."""
+
+
+def as_yaml(value: Any) -> str:
+    """A wrong value as it stands in the file, or what kind of thing it is where that is long."""
+    if isinstance(value, Mapping):
+        return "a section"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to write numbers of thousands of digits
+        return "a number of hundreds of digits"
+    if isinstance(value, str):
+        return shortened(repr(value[: _SHOWN + 1]))
+    if isinstance(value, tuple):
+        return shortened(f"[{', '.join(map(as_yaml, value[:_SHOWN]))}]")
+    return shortened(repr(value))
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else as_yaml(value)
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def nearest(word: str, known: Any) -> str:
+    match = difflib.get_close_matches(word[:_SHOWN], list(known), n=1, cutoff=0.6)
+    return f", did you mean '{match[0]}'?" if match else ""
