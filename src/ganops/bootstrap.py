@@ -38,6 +38,7 @@ from ganops.config import MAX_SEED
 from ganops.errors import FlowError, GanOpsError, UserError, WorkspaceError
 from ganops.layout import Layout
 from ganops.locks import waited
+from ganops.plain_text import spelt
 from ganops.ports import DataValidator, ModelRegistry, ModelVersion, PromotionLock
 from ganops.progress import Progress
 from ganops.provenance import code
@@ -330,7 +331,7 @@ class App:
 def actor(environment: Mapping[str, str]) -> str:
     """Who the journal's lines are of: GANOPS_ACTOR, else the user that this process runs as."""
     if named := environment.get("GANOPS_ACTOR", "").strip():
-        return named[:200]
+        return spelt(named)[:200]
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

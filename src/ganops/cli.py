@@ -12,6 +12,7 @@ import typer
 
 from ganops import __version__
 from ganops.errors import GanOpsError
+from ganops.plain_text import spelt
 from ganops.process import stop_as_by_ctrl_c
 
 app = typer.Typer(
@@ -512,9 +513,7 @@ def _print_what_can_be() -> None:
 
 def _complain(kind: str, said: str) -> None:
     """One line; what a name holds that would steer the terminal, or turn its text round, is spelt out."""
-    line = " ".join(said.split())
-    spelt = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-    print(f"{kind}: {spelt}", file=sys.stderr)
+    print(f"{kind}: {spelt(' '.join(said.split()))}", file=sys.stderr)
 
 
 def _forbidden(error: PermissionError) -> str:

@@ -11,6 +11,7 @@ from ganops.bootstrap import App
 from ganops.errors import AuditFailed, UserError
 from ganops.files import sha256_file
 from ganops.outputs import require_place
+from ganops.plain_text import spelt
 from ganops.ports import ModelVersion
 from ganops.provenance.journal import Entry
 from ganops.provenance.lineage import Word, lineage_of
@@ -108,9 +109,9 @@ def _page(app: App, number: int) -> AuditPage:
         history=[
             {
                 "time": entry.time,
-                "actor": entry.details.get("by") or entry.actor,
+                "actor": spelt(str(entry.details.get("by") or entry.actor)),
                 "event": entry.event,
-                "reason": entry.reason,
+                "reason": spelt(entry.reason),
             }
             for entry in lines
             if entry.event != "intended"

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganops.files import write_text
+from ganops.plain_text import spelt
 from ganops.provenance.facts import Facts
 from ganops.provenance.lineage import Lineage, Word
 from ganops.reports.html import rendered
@@ -124,7 +125,7 @@ def scores(facts: Facts) -> list[tuple[str, Any, Any, Any]]:
 def print_audit(console: Console, page: AuditPage) -> None:
     """The page's answers, for a terminal."""
     facts = page.facts
-    _say(console, f"[bold]Model {page.model}, version {page.version}[/]: {page.standing}")
+    console.print(Text.assemble((f"Model {page.model}, version {page.version}", "bold"), f": {spelt(page.standing)}"))
     _print_pairs(console, "Is it really this file?", _identity(page))
     _print_pairs(console, "Which data?", _data(facts))
     _print_pairs(console, "Which code, on what?", _code(facts))
@@ -138,7 +139,7 @@ def print_audit(console: Console, page: AuditPage) -> None:
     for column in ("time", "actor", "event", "reason"):
         table.add_column(column)
     for line in page.history:
-        table.add_row(*(Text(str(line[column])) for column in ("time", "actor", "event", "reason")))
+        table.add_row(*(Text(spelt(str(line[column]))) for column in ("time", "actor", "event", "reason")))
     console.print(table)
     print_findings(console, page.findings, page.looks, page.remarks)
 
@@ -218,16 +219,12 @@ def _print_pairs(console: Console, title: str, pairs: Sequence[tuple[str, str]])
     table.add_column()
     table.add_column(overflow="fold")
     for what, value in pairs:
-        table.add_row(Text(what), Text(value))
+        table.add_row(Text(spelt(what)), Text(spelt(value)))
     console.print(table)
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False)
-
-
 def _plain(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(spelt(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(value: Any) -> dict[str, Any]:
