@@ -18,6 +18,7 @@ from ganops.errors import Unhealthy, UnknownName, UserError, WorkspaceError
 from ganops.files import cache_folder
 from ganops.layout import Layout
 from ganops.outputs import require_place
+from ganops.plain_text import named, steering
 from ganops.ports import ModelVersion
 from ganops.process import die_with_parent
 from ganops.progress import Progress
@@ -538,8 +539,13 @@ def _observed(app: App) -> Iterator[App]:
 
 
 def _given(option: str, text: str) -> str:
-    """What a person has said, on one line and not nothing: the journal keeps it for ever."""
+    """What a person has said, on one line, in plain text and not nothing: the journal keeps it for ever."""
     said = " ".join(text.split())
+    if odd := steering(said):
+        raise UserError(
+            f"{option} holds the character {named(odd[0])}, which would steer a terminal, turn text round or hide in "
+            "it: the journal keeps plain text. Leave it out. Nothing was changed."
+        )
     if not 0 < len(said) <= 2000:
         raise UserError(f"{option} needs {'a text' if not said else 'at most 2,000 characters'}: the journal keeps it.")
     return said

@@ -106,7 +106,11 @@ def test_mistakes_are_one_paragraph(app: App, ganops: Command) -> None:
     assert "Missing option '--reason'" in ganops("rollback", expect=2)
     assert "--reason needs a text" in ganops("rollback", "--reason", "  ", expect=2)
     assert "--by needs at most" in ganops("approve", "2", "--by", "x" * 3000, "--reason", "why", expect=2)
-    assert "no earlier champion" in ganops("rollback", "--reason", "why", expect=2)
+    for odd, spelt in {"\x1b[2J": r"\x1b", "\u202eelgae": r"\u202e", "\u2066": r"\u2066", "\udcff": r"\udcff"}.items():
+        said = ganops("approve", "2", "--by", f"ada{odd}", "--reason", "why", expect=2)
+        assert f"--by holds the character {spelt}," in said
+        assert f"--reason holds the character {spelt}," in ganops("rollback", "--reason", f"so{odd}", expect=2)
+    assert "no earlier champion" in ganops("rollback", "--reason", "می\u200cخواهم", expect=2)
     assert "'--to'" in ganops("rollback", "--to", "0", "--reason", "why", expect=2)
     assert "waits for nobody's word" in ganops("reject", "2", "--by", "ada", "--reason", "why", expect=2)
     app.store.client().set_registered_model_alias("generator", "champion", "3")
