@@ -139,7 +139,8 @@ def print_audit(console: Console, page: AuditPage) -> None:
     for column in ("time", "actor", "event", "reason"):
         table.add_column(column)
     for line in page.history:
-        table.add_row(*(Text(spelt(str(line[column]))) for column in ("time", "actor", "event", "reason")))
+        actor = line["actor"] or "not recorded"
+        table.add_row(*(Text(spelt(str(cell))) for cell in (line["time"], actor, words(line["event"]), line["reason"])))
     console.print(table)
     print_findings(console, page.findings, page.looks, page.remarks)
 

@@ -151,7 +151,7 @@ def _checks(summary: RunSummary) -> Table:
 
 
 def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], title: str, empty: str) -> None:
-    """Rows of equal keys as a table, or a sentence when there are none."""
+    """Rows of equal keys as a table, what is not there as a dash; or a sentence when there are none."""
     if not rows:
         console.print(empty, markup=False, highlight=False)
         return
@@ -160,5 +160,5 @@ def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], title: str, 
         table.add_column(column)
     for row in rows:
         # as it is: what a person wrote may hold what Rich would take for markup
-        table.add_row(*(Text("" if value is None else spelt(str(value))) for value in row.values()))
+        table.add_row(*(Text("–" if value is None or value == "" else spelt(str(value))) for value in row.values()))
     console.print(table)

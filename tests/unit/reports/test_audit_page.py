@@ -104,6 +104,14 @@ def test_an_undecided_and_signed_version_has_a_page_too(tmp_path: Path) -> None:
     assert "The gate was not asked yet" in html and "Everything is as stated" in html
 
 
+def test_who_was_not_written_down_is_said_to_be_so() -> None:
+    console = Console(width=120, force_terminal=False)
+    with console.capture() as captured:
+        print_audit(console, page(history=[{"time": "2026", "actor": "", "event": "kept-champion", "reason": "as good"}]))
+    (line,) = (line for line in captured.get().splitlines() if "as good" in line)
+    assert [cell.strip() for cell in line.split("│")[1:-1]] == ["2026", "not recorded", "Kept champion", "as good"]
+
+
 def test_the_terminal_has_the_same_answers() -> None:
     console = Console(width=120, force_terminal=False)
     with console.capture() as captured:

@@ -15,6 +15,14 @@ def test_what_would_steer_a_terminal_is_spelt_out() -> None:
     assert spelt("\u200e\u061c\ufeff\x7f\x9b") == r"\u200e\u061c\ufeff\x7f\x9b"
 
 
+def test_a_cell_that_holds_nothing_is_a_dash() -> None:
+    console = Console(width=120, force_terminal=False)
+    with console.capture() as captured:
+        print_rows(console, [{"from": None, "aliases": "", "to": 0}], "History", "")
+    cells = [cell.strip() for cell in captured.get().splitlines()[-2].split("│")[1:-1]]
+    assert cells == ["–", "–", "0"]
+
+
 @pytest.mark.parametrize("text", ["", "Fréchet 2 × 3", "می\u200cخواهم", "👩\u200d💻", "שלום", "a b\u00a0c"])
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert spelt(text) == text
