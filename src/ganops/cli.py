@@ -385,11 +385,17 @@ def status(context: typer.Context, json: JsonFlag = False) -> None:
 
 
 @app.command()
-def history(context: typer.Context, json: JsonFlag = False) -> None:
+def history(
+    context: typer.Context,
+    all_models: Annotated[
+        bool, typer.Option("--all-models", help="Of models of other names, too, that the journal knows.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
     """What was registered, decided and undone: when, by whom and why."""
     from ganops import commands
 
-    commands.history(context.obj, json)
+    commands.history(context.obj, all_models, json)
 
 
 @app.command()

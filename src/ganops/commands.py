@@ -609,14 +609,24 @@ def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
     }
 
 
-def history(start: Path, json: bool) -> None:
-    entries = bootstrap.open_app(start).journal.entries()
-    events = [_event(entry) for entry in entries if entry.event != "intended"]
+def history(start: Path, all_models: bool, json: bool) -> None:
+    app = bootstrap.open_app(start)
+    model = app.workspace.config.model.name
+    told = [entry for entry in app.journal.entries() if entry.event != "intended"]
+    shown = [_event(entry) for entry in told if all_models or entry.details.get("model", model) == model]
+    others = sorted({str(entry.details.get("model", model)) for entry in told} - {model})
     if json:
-        print_json({"events": events})
+        print_json({"model": model, "events": shown, "other_models": others})
         return
-    rows = [{name: value for name, value in event.items() if name != "evidence"} for event in events]
-    print_rows(results_console(), rows, "History, oldest first", "Nothing has happened yet. `ganops run` begins.")
+    hidden = {"evidence"} if all_models else {"evidence", "model"}
+    rows = [{name: value for name, value in event.items() if name not in hidden} for event in shown]
+    title = "History of every model, oldest first" if all_models else f"History of the model {model}, oldest first"
+    print_rows(results_console(), rows, title, f"Nothing has happened to the model {model} yet. `ganops run` begins.")
+    if others and not all_models:
+        say(
+            f"The journal holds events of {', '.join(others)}, too (model.name was another one): "
+            "`ganops history --all-models` shows them."
+        )
 
 
 def sample(

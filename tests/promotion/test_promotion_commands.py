@@ -101,6 +101,20 @@ def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyP
     assert anchors == [f"{head.count}:{head.digest}"]
 
 
+def test_history_is_of_the_model_of_today(app: App, ganops: Command) -> None:
+    before = ganops("history", "--json")
+    assert (before["model"], before["other_models"]) == ("generator", [])
+    assert "--all-models" not in ganops("history")
+    reopened(app, model__name="another")
+    assert ganops("history", "--json") == {"model": "another", "events": [], "other_models": ["generator"]}
+    said = ganops("history")
+    assert "Nothing has happened to the model another yet" in said and "events of generator, too" in said
+    everything = ganops("history", "--all-models", "--json")["events"]
+    assert everything == before["events"] and {event["model"] for event in everything} == {"generator"}
+    shown = ganops("history", "--all-models")
+    assert "generator" in shown and "too (model.name" not in shown
+
+
 def test_mistakes_are_one_paragraph(app: App, ganops: Command) -> None:
     assert "There is no version 99" in ganops("promote", "99", expect=2)
     assert "Missing option '--reason'" in ganops("rollback", expect=2)

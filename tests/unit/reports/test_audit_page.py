@@ -107,7 +107,9 @@ def test_an_undecided_and_signed_version_has_a_page_too(tmp_path: Path) -> None:
 def test_who_was_not_written_down_is_said_to_be_so() -> None:
     console = Console(width=120, force_terminal=False)
     with console.capture() as captured:
-        print_audit(console, page(history=[{"time": "2026", "actor": "", "event": "kept-champion", "reason": "as good"}]))
+        print_audit(
+            console, page(history=[{"time": "2026", "actor": "", "event": "kept-champion", "reason": "as good"}])
+        )
     (line,) = (line for line in captured.get().splitlines() if "as good" in line)
     assert [cell.strip() for cell in line.split("│")[1:-1]] == ["2026", "not recorded", "Kept champion", "as good"]
 
