@@ -24,7 +24,16 @@ from ganops.process import die_with_parent
 from ganops.progress import Progress
 from ganops.provenance.journal import Entry
 from ganops.reports.summary import RunSummary
-from ganops.reports.terminal import Steps, errors_console, print_json, print_rows, print_summary, results_console, say
+from ganops.reports.terminal import (
+    Steps,
+    errors_console,
+    print_checks,
+    print_json,
+    print_rows,
+    print_summary,
+    results_console,
+    say,
+)
 from ganops.workspace import Workspace, edit_params, exclusive, find, load, require_writable, shared
 
 DEMO_PARAMS: Mapping[str, Any] = {
@@ -422,9 +431,8 @@ def promote(start: Path, version: int | None, dry_run: bool, json: bool) -> None
         )
         return
     say(("Dry run, nothing was changed. " if dry_run else "") + promotion.sentence)
-    rows = [{name: check[name] for name in ("name", "verdict", "figure", "threshold", "sentence")} for check in checks]
-    if rows:
-        print_rows(results_console(), rows, "Checks", "")
+    if checks:
+        print_checks(results_console(), checks)
 
 
 def gate_calibrate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,10 @@ def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyP
     dry = ganops("promote", "2", "--dry-run", "--json")
     assert (dry["decision"], dry["dry_run"], dry["champion"], dry["attempt"]) == ("promoted", True, 1, 1)
     assert [check["verdict"] for check in dry["checks"] if check["name"] == "fd_improvement"] == ["passed"]
-    assert "Dry run, nothing was changed. Promoted." in ganops("promote", "2", "--dry-run")
+    shown = ganops("promote", "2", "--dry-run")
+    assert "Dry run, nothing was changed. Promoted." in shown
+    assert "Fréchet distance" in shown and "not applied" in shown
+    assert "fd_improvement" not in shown and "not_applied" not in shown and not re.search(r"\d\.\d{5}", shown)
     assert ganops("promote", "2", "--json")["decision"] == "promoted"
     assert ganops("promote", "3", "--json")["decision"] == "kept-champion"
     assert ganops("promote", "--json")["version"] == 4, "by default the challenger"

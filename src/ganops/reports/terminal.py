@@ -114,7 +114,7 @@ def print_summary(console: Console, summary: RunSummary, commands: dict[str, str
     console.print("\n[bold]Decision[/]: ", end="")
     console.print(spelt(summary.sentence), markup=False, highlight=False)
     if summary.checks:
-        console.print(_checks(summary))
+        print_checks(console, summary.checks)
     aliases = f" (alias {', '.join(summary.aliases)})" if summary.aliases else ""
     console.print(f"\nModel [bold]{summary.model}[/] version {summary.version}: stage {summary.stage}{aliases}")
     console.print("\nWhere to look")
@@ -137,17 +137,18 @@ def _candidates(summary: RunSummary) -> Table:
     return table
 
 
-def _checks(summary: RunSummary) -> Table:
+def print_checks(console: Console, checks: Sequence[Mapping[str, Any]]) -> None:
+    """What the gate asked and what came of it, in words; every figure is in the JSON."""
     table = Table(title="The gate's checks on the test split", title_justify="left")
     for column in ("check", "verdict", "in words"):
         table.add_column(column)
-    for check in summary.checks:
+    for check in checks:
         style = {"passed": "green", "failed": "red"}.get(str(check["verdict"]), "")
         verdict = words(check["verdict"]).lower()
         table.add_row(
             words(check["name"]), f"[{style}]{verdict}[/]" if style else verdict, spelt(str(check["sentence"]))
         )
-    return table
+    console.print(table)
 
 
 def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], title: str, empty: str) -> None:
