@@ -45,20 +45,29 @@ class Finding:
 @final
 @dataclass(frozen=True)
 class Look:
-    """One look at one thing. sentence: what was in order, where nothing was not; findings: what was not."""
+    """One look at one thing. sentence: what was in order, where nothing was not; findings: what was not.
+
+    applies: False where there was nothing to look at, and sentence says why.
+    """
 
     kind: Kind
     version: int | None
     sentence: str
     findings: tuple[Finding, ...]
+    applies: bool = True
+
+    @property
+    def verdict(self) -> Literal["passed", "failed", "not_applied"]:
+        if self.findings:
+            return "failed"
+        return "passed" if self.applies else "not_applied"
 
     def to_json(self) -> dict[str, Any]:
-        verdict = "failed" if self.findings else "passed"
         said = [finding.sentence for finding in self.findings]
         return {
             "kind": self.kind,
             "version": self.version,
-            "verdict": verdict,
+            "verdict": self.verdict,
             "sentence": spelt(" ".join(said) if said else self.sentence),
         }
 

@@ -20,7 +20,10 @@ Box = tuple[float, float]
 
 
 def decided() -> DecisionFacts:
-    checks = [{"name": "fd_improvement", "verdict": "passed", "figure": 0.5, "sentence": EVIL}]
+    checks = [
+        {"name": "fd_improvement", "verdict": "passed", "figure": 0.5, "sentence": EVIL},
+        {"name": "recall", "verdict": "not_applied", "figure": None, "sentence": "No champion."},
+    ]
     return DecisionFacts(
         outcome="pending",
         pair="0" * 32,
@@ -40,7 +43,10 @@ def page(**changes: object) -> AuditPage:
         "facts": said,
         "lineage": lineage_of(said, 2, WORD),
         "word": WORD,
-        "looks": [{"kind": "files", "version": 3, "verdict": "failed", "sentence": EVIL}],
+        "looks": [
+            {"kind": "signature", "version": 3, "verdict": "not_applied", "sentence": "Nothing is signed."},
+            {"kind": "files", "version": 3, "verdict": "failed", "sentence": EVIL},
+        ],
         "findings": [{"kind": "files", "version": 3, "sentence": EVIL}],
         "remarks": [EVIL],
         "key": None,
@@ -93,7 +99,13 @@ def test_what_others_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
     assert "<script" not in html and html.count("&lt;script&gt;") >= 8
     assert not re.findall(r"(?:src|href)=", html)
     assert "default-src 'none'" in html
-    for answer in ("Rejected by a person", "nobody: it is not signed", "1 thing is not as stated", "1,790 accepted"):
+    for answer in (
+        "Rejected by a person",
+        "nobody: it is not signed",
+        "1 thing is not as stated",
+        "1,790 accepted",
+        "not applied",
+    ):
         assert answer in html
 
 
@@ -127,3 +139,6 @@ def test_the_terminal_has_the_same_answers() -> None:
         "rejected by",
     ):
         assert answer in said
+    assert "not applied: No champion." in said
+    assert said.index("1 thing is not as stated") < said.index("FINDING (files)") < said.index("Which data?")
+    assert "ok      Signatures" not in said and "–       Signatures of version 3: Nothing is signed." in said
