@@ -51,7 +51,7 @@ from ganops.stages.agreement import require_agreement
 from ganops.stages.approval import approve, reject
 from ganops.stages.attest import WorkspaceNotary
 from ganops.stages.audit import audit
-from ganops.stages.doctor import examine
+from ganops.stages.doctor import examine, lock_fault
 from ganops.stages.evaluate import require_report
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
@@ -131,11 +131,15 @@ class App:
         return Journal(self.layout.journal, actor(os.environ))
 
     @cached_property
+    def lock(self) -> PromotionLock:
+        return promotion_lock(self.workspace, os.environ, self.journal.actor, self.say)
+
+    @cached_property
     def registrar(self) -> Registrar:
         return Registrar(
             registry=self.registry,
             journal=self.journal,
-            lock=promotion_lock(self.workspace, os.environ, self.journal.actor, self.say),
+            lock=self.lock,
             workspace=workspaces.workspace_id(self.layout),
             notary=self.notary,
             verify=self.notary.require_as_stated,
@@ -256,7 +260,12 @@ class App:
 
     def doctor(self, repair: bool, adopt: bool) -> list[Finding]:
         """What is wrong between registry and journal, and what is open around them."""
-        found = examine(self.registrar, repair, adopt)
+        try:
+            _ = self.lock
+        except UserError as error:  # it names a variable that is not set
+            found = [lock_fault(error)]
+        else:
+            found = examine(self.registrar, repair, adopt)
         return [*found, *surroundings(self.layout, os.environ, self.workspace.config.promotion.lock)]
 
     def recover(self) -> str | None:

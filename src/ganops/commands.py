@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from ganops.ports import ModelVersion
 from ganops.process import die_with_parent
 from ganops.progress import Progress
 from ganops.provenance.journal import Entry
+from ganops.reports.findings import Finding
 from ganops.reports.summary import RunSummary
 from ganops.reports.terminal import (
     Steps,
@@ -527,8 +528,15 @@ def doctor(start: Path, repair: bool, adopt: bool, json: bool) -> None:
             results_console(), rows, "Doctor", "Registry and journal agree, and nothing is open that should not be."
         )
     if not healthy:
-        advice = " `ganops doctor --repair` puts right what is marked drift." if not repair else ""
-        raise Unhealthy(f"Registry and journal do not agree.{advice}")
+        raise Unhealthy(_diagnosis(findings, repair))
+
+
+def _diagnosis(findings: Sequence[Finding], repair: bool) -> str:
+    """What is left to do, in one sentence."""
+    if any(finding.open and finding.severity == "fault" for finding in findings):
+        return "Somebody has to act on what is marked fault."
+    advice = "" if repair else " `ganops doctor --repair` puts right what is marked drift."
+    return f"Registry and journal do not agree.{advice}"
 
 
 def _ready(start: Path, git: bool = True) -> App:

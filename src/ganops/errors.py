@@ -94,7 +94,7 @@ class LockTimeout(GanOpsError):
 
 
 class Unhealthy(GanOpsError):
-    """Registry and journal do not agree."""
+    """Registry and journal do not agree, or cannot be asked."""
 
 
 class AuditFailed(GanOpsError):

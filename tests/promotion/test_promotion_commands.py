@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from ground import add_versions, reopened, store_comparisons
 
 from ganops import cli
 from ganops.adapters.dvc_pipeline import DvcPipeline
-from ganops.bootstrap import App
+from ganops.bootstrap import App, promotion_lock
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +106,30 @@ def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyP
     assert anchors == [f"{head.count}:{head.digest}"]
 
 
+def test_a_lock_server_that_is_dead_hinders_whoever_promotes_and_doctor_says_so(app: App, ganops: Command) -> None:
+    before = app.journal.path.read_bytes()
+    reopened(app, promotion__lock="postgresql://ada@127.0.0.1:9/locks")
+    dead = "PostgreSQL at 127.0.0.1:9/locks (promotion.lock) cannot be reached"
+    assert dead in ganops("promote", "2", expect=1)
+    assert dead in ganops("approve", "2", "--by", "ada", "--reason", "why", expect=1)
+    assert app.journal.path.read_bytes() == before
+    (finding,) = reopened(app).doctor(repair=True, adopt=False)
+    assert (finding.severity, finding.about) == ("fault", "lock") and dead in finding.what and finding.open
+    assert "act on what is marked fault" in ganops("doctor", expect=1)
+    (finding,) = reopened(app, promotion__lock="env:NO_SUCH_LOCK").doctor(repair=False, adopt=False)
+    assert finding.about == "lock" and "environment variable NO_SUCH_LOCK is not set" in finding.what
+    ganops("doctor", expect=1)
+
+
+def test_doctor_says_who_holds_the_lock(app: App, ganops: Command) -> None:
+    hurried = reopened(app, promotion__timeout_seconds=0.1)
+    with promotion_lock(app.workspace, {}, "grace", print)():
+        (finding,) = hurried.doctor(repair=False, adopt=False)
+        assert finding.about == "lock" and f"process {os.getpid()} of grace on" in finding.what
+        ganops("doctor", expect=1)
+    assert "Registry and journal agree" in ganops("doctor")
+
+
 def test_history_is_of_the_model_of_today(app: App, ganops: Command) -> None:
     before = ganops("history", "--json")
     assert (before["model"], before["other_models"]) == ("generator", [])
@@ -143,5 +168,6 @@ def test_mistakes_are_one_paragraph(app: App, ganops: Command) -> None:
     assert "PGPASSWORD" in said and "env:NAME" in said and "s3cret" not in said
     app.layout.params.write_text(params.replace("lock: file", "lock: env:NO_SUCH_LOCK"))
     assert "NO_SUCH_LOCK is not set" in ganops("promote", "2", expect=2)
+    assert "NO_SUCH_LOCK is not set" in ganops("approve", "2", "--by", "ada", "--reason", "why", expect=2)
     app.layout.params.write_text(params.replace("lock: file", "lock: flie"))
     assert "lock must be `file`" in ganops("promote", "2", expect=2)
