@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ganops import __version__
-from ganops.errors import GanOpsError
+from ganops.errors import GanOpsError, RunStopped
 from ganops.plain_text import spelt
 from ganops.process import stop_as_by_ctrl_c
 
@@ -495,9 +495,9 @@ def main() -> None:
             _complain("error", said)
         sys.exit(2)
     except GanOpsError as error:
+        kind = "stopped" if isinstance(error, RunStopped) else "error"
         # in the pipeline the class travels too, so that the flow can raise the same error
-        kind = f" {type(error).__name__}" if "GANOPS_IN_PIPELINE" in os.environ else ""
-        _complain(f"error{kind}", str(error))
+        _complain(f"error {type(error).__name__}" if "GANOPS_IN_PIPELINE" in os.environ else kind, str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ganops import bootstrap
 from ganops.bootstrap import App, When
-from ganops.errors import Unhealthy, UnknownName, UserError, WorkspaceError
+from ganops.errors import RunStopped, Unhealthy, UnknownName, UserError, WorkspaceError
 from ganops.files import cache_folder
 from ganops.layout import Layout
 from ganops.outputs import require_place
@@ -455,11 +455,17 @@ def gate_calibrate(
         require_place(plot, "--plot")
     plan = CalibrationPlan(repeats, seed, num_images, distance, whole, workers)
     workspace = load(find(start))
-    with _bar("calibrate the gate") as progress:
-        found = calibrate(workspace, plan, progress).to_json()
-    if plot is not None:
-        with _writing(plot, "--plot"):
-            write_calibration_picture(plot, found)
+    try:
+        with _bar("calibrate the gate") as progress:
+            found = calibrate(workspace, plan, progress).to_json()
+        if plot is not None:
+            with _writing(plot, "--plot"):
+                write_calibration_picture(plot, found)
+    except KeyboardInterrupt:
+        raise RunStopped(
+            "Nothing of this calibration is kept, since its figures are of the whole simulation: the same command "
+            "begins anew, and a lower --repeats takes less time."
+        ) from None
     if json:
         print_json({**found, "plot": str(plot.resolve()) if plot is not None else None})
     else:
