@@ -38,6 +38,7 @@ from ganops.config import MAX_SEED
 from ganops.errors import FlowError, GanOpsError, UserError, WorkspaceError
 from ganops.layout import Layout
 from ganops.locks import waited
+from ganops.plain_text import spelt
 from ganops.ports import DataValidator, ModelRegistry, ModelVersion, PromotionLock
 from ganops.progress import Progress
 from ganops.provenance import code
@@ -50,7 +51,7 @@ from ganops.stages.agreement import require_agreement
 from ganops.stages.approval import approve, reject
 from ganops.stages.attest import WorkspaceNotary
 from ganops.stages.audit import audit
-from ganops.stages.doctor import examine
+from ganops.stages.doctor import examine, lock_fault
 from ganops.stages.evaluate import require_report
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
@@ -130,11 +131,15 @@ class App:
         return Journal(self.layout.journal, actor(os.environ))
 
     @cached_property
+    def lock(self) -> PromotionLock:
+        return promotion_lock(self.workspace, os.environ, self.journal.actor, self.say)
+
+    @cached_property
     def registrar(self) -> Registrar:
         return Registrar(
             registry=self.registry,
             journal=self.journal,
-            lock=promotion_lock(self.workspace, os.environ, self.journal.actor, self.say),
+            lock=self.lock,
             workspace=workspaces.workspace_id(self.layout),
             notary=self.notary,
             verify=self.notary.require_as_stated,
@@ -255,7 +260,12 @@ class App:
 
     def doctor(self, repair: bool, adopt: bool) -> list[Finding]:
         """What is wrong between registry and journal, and what is open around them."""
-        found = examine(self.registrar, repair, adopt)
+        try:
+            _ = self.lock
+        except UserError as error:  # it names a variable that is not set
+            found = [lock_fault(error)]
+        else:
+            found = examine(self.registrar, repair, adopt)
         return [*found, *surroundings(self.layout, os.environ, self.workspace.config.promotion.lock)]
 
     def recover(self) -> str | None:
@@ -330,7 +340,7 @@ class App:
 def actor(environment: Mapping[str, str]) -> str:
     """Who the journal's lines are of: GANOPS_ACTOR, else the user that this process runs as."""
     if named := environment.get("GANOPS_ACTOR", "").strip():
-        return named[:200]
+        return spelt(named)[:200]
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

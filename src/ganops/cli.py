@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ganops import __version__
-from ganops.errors import GanOpsError
+from ganops.errors import GanOpsError, RunStopped
+from ganops.plain_text import spelt
 from ganops.process import stop_as_by_ctrl_c
 
 app = typer.Typer(
@@ -384,11 +385,17 @@ def status(context: typer.Context, json: JsonFlag = False) -> None:
 
 
 @app.command()
-def history(context: typer.Context, json: JsonFlag = False) -> None:
+def history(
+    context: typer.Context,
+    all_models: Annotated[
+        bool, typer.Option("--all-models", help="Of models of other names, too, that the journal knows.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
     """What was registered, decided and undone: when, by whom and why."""
     from ganops import commands
 
-    commands.history(context.obj, json)
+    commands.history(context.obj, all_models, json)
 
 
 @app.command()
@@ -488,9 +495,9 @@ def main() -> None:
             _complain("error", said)
         sys.exit(2)
     except GanOpsError as error:
+        kind = "stopped" if isinstance(error, RunStopped) else "error"
         # in the pipeline the class travels too, so that the flow can raise the same error
-        kind = f" {type(error).__name__}" if "GANOPS_IN_PIPELINE" in os.environ else ""
-        _complain(f"error{kind}", str(error))
+        _complain(f"error {type(error).__name__}" if "GANOPS_IN_PIPELINE" in os.environ else kind, str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
@@ -512,9 +519,7 @@ def _print_what_can_be() -> None:
 
 def _complain(kind: str, said: str) -> None:
     """One line; what a name holds that would steer the terminal, or turn its text round, is spelt out."""
-    line = " ".join(said.split())
-    spelt = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-    print(f"{kind}: {spelt}", file=sys.stderr)
+    print(f"{kind}: {spelt(' '.join(said.split()))}", file=sys.stderr)
 
 
 def _forbidden(error: PermissionError) -> str:

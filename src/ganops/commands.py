@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,27 @@ from typing import Any
 
 from ganops import bootstrap
 from ganops.bootstrap import App, When
-from ganops.errors import Unhealthy, UnknownName, UserError, WorkspaceError
+from ganops.errors import RunStopped, Unhealthy, UnknownName, UserError, WorkspaceError
 from ganops.files import cache_folder
 from ganops.layout import Layout
 from ganops.outputs import require_place
+from ganops.plain_text import named, steering
 from ganops.ports import ModelVersion
 from ganops.process import die_with_parent
 from ganops.progress import Progress
 from ganops.provenance.journal import Entry
+from ganops.reports.findings import Finding
 from ganops.reports.summary import RunSummary
-from ganops.reports.terminal import Steps, errors_console, print_json, print_rows, print_summary, results_console, say
+from ganops.reports.terminal import (
+    Steps,
+    errors_console,
+    print_checks,
+    print_json,
+    print_rows,
+    print_summary,
+    results_console,
+    say,
+)
 from ganops.workspace import Workspace, edit_params, exclusive, find, load, require_writable, shared
 
 DEMO_PARAMS: Mapping[str, Any] = {
@@ -421,9 +432,8 @@ def promote(start: Path, version: int | None, dry_run: bool, json: bool) -> None
         )
         return
     say(("Dry run, nothing was changed. " if dry_run else "") + promotion.sentence)
-    rows = [{name: check[name] for name in ("name", "verdict", "figure", "threshold", "sentence")} for check in checks]
-    if rows:
-        print_rows(results_console(), rows, "Checks", "")
+    if checks:
+        print_checks(results_console(), checks)
 
 
 def gate_calibrate(
@@ -445,11 +455,17 @@ def gate_calibrate(
         require_place(plot, "--plot")
     plan = CalibrationPlan(repeats, seed, num_images, distance, whole, workers)
     workspace = load(find(start))
-    with _bar("calibrate the gate") as progress:
-        found = calibrate(workspace, plan, progress).to_json()
-    if plot is not None:
-        with _writing(plot, "--plot"):
-            write_calibration_picture(plot, found)
+    try:
+        with _bar("calibrate the gate") as progress:
+            found = calibrate(workspace, plan, progress).to_json()
+        if plot is not None:
+            with _writing(plot, "--plot"):
+                write_calibration_picture(plot, found)
+    except KeyboardInterrupt:
+        raise RunStopped(
+            "Nothing of this calibration is kept, since its figures are of the whole simulation: the same command "
+            "begins anew, and a lower --repeats takes less time."
+        ) from None
     if json:
         print_json({**found, "plot": str(plot.resolve()) if plot is not None else None})
     else:
@@ -518,8 +534,15 @@ def doctor(start: Path, repair: bool, adopt: bool, json: bool) -> None:
             results_console(), rows, "Doctor", "Registry and journal agree, and nothing is open that should not be."
         )
     if not healthy:
-        advice = " `ganops doctor --repair` puts right what is marked drift." if not repair else ""
-        raise Unhealthy(f"Registry and journal do not agree.{advice}")
+        raise Unhealthy(_diagnosis(findings, repair))
+
+
+def _diagnosis(findings: Sequence[Finding], repair: bool) -> str:
+    """What is left to do, in one sentence."""
+    if any(finding.open and finding.severity == "fault" for finding in findings):
+        return "Somebody has to act on what is marked fault."
+    advice = "" if repair else " `ganops doctor --repair` puts right what is marked drift."
+    return f"Registry and journal do not agree.{advice}"
 
 
 def _ready(start: Path, git: bool = True) -> App:
@@ -538,8 +561,13 @@ def _observed(app: App) -> Iterator[App]:
 
 
 def _given(option: str, text: str) -> str:
-    """What a person has said, on one line and not nothing: the journal keeps it for ever."""
+    """What a person has said, on one line, in plain text and not nothing: the journal keeps it for ever."""
     said = " ".join(text.split())
+    if odd := steering(said):
+        raise UserError(
+            f"{option} holds the character {named(odd[0])}, which would steer a terminal, turn text round or hide in "
+            "it: the journal keeps plain text. Leave it out. Nothing was changed."
+        )
     if not 0 < len(said) <= 2000:
         raise UserError(f"{option} needs {'a text' if not said else 'at most 2,000 characters'}: the journal keeps it.")
     return said
@@ -603,14 +631,24 @@ def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
     }
 
 
-def history(start: Path, json: bool) -> None:
-    entries = bootstrap.open_app(start).journal.entries()
-    events = [_event(entry) for entry in entries if entry.event != "intended"]
+def history(start: Path, all_models: bool, json: bool) -> None:
+    app = bootstrap.open_app(start)
+    model = app.workspace.config.model.name
+    told = [entry for entry in app.journal.entries() if entry.event != "intended"]
+    shown = [_event(entry) for entry in told if all_models or entry.details.get("model", model) == model]
+    others = sorted({str(entry.details.get("model", model)) for entry in told} - {model})
     if json:
-        print_json({"events": events})
+        print_json({"model": model, "events": shown, "other_models": others})
         return
-    rows = [{name: value for name, value in event.items() if name != "evidence"} for event in events]
-    print_rows(results_console(), rows, "History, oldest first", "Nothing has happened yet. `ganops run` begins.")
+    hidden = {"evidence"} if all_models else {"evidence", "model"}
+    rows = [{name: value for name, value in event.items() if name not in hidden} for event in shown]
+    title = "History of every model, oldest first" if all_models else f"History of the model {model}, oldest first"
+    print_rows(results_console(), rows, title, f"Nothing has happened to the model {model} yet. `ganops run` begins.")
+    if others and not all_models:
+        say(
+            f"The journal holds events of {', '.join(others)}, too (model.name was another one): "
+            "`ganops history --all-models` shows them."
+        )
 
 
 def sample(

@@ -16,7 +16,7 @@ GanOpsError                      exit code 1: it went wrong
 ├── LockTimeout                  another promotion did not end in time
 ├── Unhealthy                    `ganops doctor` found what it did not put right
 ├── AuditFailed                  something is not as it was stated
-├── RunStopped                   somebody stopped it: what was finished is kept
+├── RunStopped                   somebody stopped it
 ├── TrainingFailed               the loss, a gradient or a weight is not finite
 ├── IncomparableReports (ValueError)  two scores that must not be compared
 └── VendorError                  translated once, where the vendor is called
@@ -94,7 +94,7 @@ class LockTimeout(GanOpsError):
 
 
 class Unhealthy(GanOpsError):
-    """Registry and journal do not agree."""
+    """Registry and journal do not agree, or cannot be asked."""
 
 
 class AuditFailed(GanOpsError):
@@ -102,7 +102,7 @@ class AuditFailed(GanOpsError):
 
 
 class RunStopped(GanOpsError):
-    """The run was stopped from outside; nothing is tried again."""
+    """It was stopped from outside; the message says what is kept, and nothing is tried again."""
 
     exit_code = 130
 

@@ -11,6 +11,7 @@ from ganops.bootstrap import App
 from ganops.errors import AuditFailed, UserError
 from ganops.files import sha256_file
 from ganops.outputs import require_place
+from ganops.plain_text import spelt
 from ganops.ports import ModelVersion
 from ganops.provenance.journal import Entry
 from ganops.provenance.lineage import Word, lineage_of
@@ -47,9 +48,7 @@ def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> N
         print_json(shown)
     else:
         print_findings(results_console(), shown["findings"], shown["looks"], shown["remarks"])
-    if found.findings:
-        count = len(found.findings)
-        raise AuditFailed(f"{count} thing{'s are' if count > 1 else ' is'} not as stated.")
+    _require_clean(len(found.findings))
 
 
 def audit_show(start: Path, version: int, output: Path | None) -> None:
@@ -64,6 +63,12 @@ def audit_show(start: Path, version: int, output: Path | None) -> None:
         raise UserError(f"{path} cannot be written: {error.strerror or error}. Choose another file with -o.") from None
     print_audit(results_console(), page)
     say(f"The same as a page: {path}")
+    _require_clean(len(page.findings))
+
+
+def _require_clean(findings: int) -> None:
+    if findings:
+        raise AuditFailed(f"{findings} thing{'s are' if findings > 1 else ' is'} not as stated.")
 
 
 def reproduce(start: Path, version: int, folder: Path | None, json: bool) -> None:
@@ -108,9 +113,9 @@ def _page(app: App, number: int) -> AuditPage:
         history=[
             {
                 "time": entry.time,
-                "actor": entry.details.get("by") or entry.actor,
+                "actor": spelt(str(entry.details.get("by") or entry.actor)),
                 "event": entry.event,
-                "reason": entry.reason,
+                "reason": spelt(entry.reason),
             }
             for entry in lines
             if entry.event != "intended"

@@ -98,7 +98,7 @@ def test_history_audit_and_page_tell_the_story(app: App, tmp_path: Path, capsys:
     manual.keep("The story")
     root = app.layout.root
 
-    commands.history(root, json=True)
+    commands.history(root, all_models=False, json=True)
     events = json.loads(capsys.readouterr().out)["events"]
     told = [(event["event"], event["version"], event["actor"]) for event in events if event["event"] != "registered"]
     actor = app.journal.actor

@@ -42,6 +42,12 @@ def test_the_first_run_ends_in_a_promoted_generator(trained: Shell) -> None:
     assert all({"time", "event", "version", "reason"} <= set(event) for event in events)
 
 
+def test_an_auditor_finds_what_a_run_made_as_it_is_stated(trained: Shell) -> None:
+    audit = trained.json("audit", "verify", "--all")
+    assert (audit["versions"], audit["clean"], audit["findings"]) == ([1], True, [])
+    assert [remark for remark in audit["remarks"] if not remark.startswith("NOT SIGNED: version 1.")] == []
+
+
 def test_mlflow_holds_a_run_for_each_candidate_under_one_parent(trained: Shell) -> None:
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{trained.folder}/.ganops/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("generator")
@@ -101,6 +107,7 @@ def test_another_seed_is_another_try_and_every_decision_is_in_the_history(copied
     # the same pair asked again gets the stored decision, not a second try
     again = copied.json("run")
     assert not again["changed"] and len(copied.json("history")["events"]) == 4
+    assert copied.json("audit", "verify", "--all")["versions"] == [1, 2]
 
 
 def test_when_always_takes_a_fresh_recorded_seed(copied: Shell) -> None:

@@ -24,6 +24,7 @@ from ganops import workspace
 from ganops.data.prepared import write_dataset
 from ganops.data.split import SPLITS
 from ganops.errors import ConfigError
+from ganops.evaluation import reference as references
 from ganops.evaluation.extractors import Card, save_extractor
 from ganops.evaluation.extractors.network import ClassifierNetwork, ExtractorNetwork, Projection
 from ganops.files import write_json
@@ -145,6 +146,9 @@ def workspace_with(folder: Path, candidate: Mapping[str, Any], **train: Any) -> 
     extractor = save_extractor(layout.reference / "extractor", network, card)
     (layout.reference / "select").mkdir()
     np.save(layout.reference / "select" / "features.npy", extractor.features(images_u8))
+    split = {"sha256": references.array_digests(layout.reference / "select")}
+    facts = {"format": references.FORMAT, "metric_version": references.METRIC_VERSION, "splits": {"select": split}}
+    write_json(layout.reference / references.REFERENCE, facts)
     layout.pipeline.write_text("stages: {}\n")
     write_json(layout.params, {"train": {**TRAIN, **train}, "candidates": {"a": dict(candidate)}})  # JSON is YAML
     return layout

@@ -480,6 +480,18 @@ def test_tampering_is_found_and_named(way: Callable[[Path], None], root: Path) -
     ), [finding.to_json() for finding in found]
 
 
+@pytest.mark.parametrize("way", [its_tail_cut, all_of_it_gone, half_a_line, a_line_removed, all_of_it_written_anew])
+def test_a_journal_that_is_not_whole_is_named_first_and_nothing_else_is_blamed_for_it(
+    way: Callable[[Path], None], root: Path
+) -> None:
+    way(root)
+    audit = verified(root)
+    assert audit.findings[0].kind in ("journal", "anchor") and "git checkout journal" in audit.remarks[0]
+    said = " ".join([*audit.remarks, *(finding.sentence for finding in audit.findings)])
+    assert "registry" not in {finding.kind for finding in audit.findings} and "doctor" not in said
+    assert {look.verdict for look in audit.looks if (look.kind, look.version) == ("registry", None)} == {"not_applied"}
+
+
 # ---------------------------------------------------------------- what is no tampering, and what follows from some
 
 
@@ -518,6 +530,8 @@ def test_what_is_not_signed_is_said_and_can_be_forbidden(copied: Shell) -> None:
     audit = app.audit(1)
     assert [finding.sentence for finding in audit.findings] == []
     assert any(remark.startswith("NOT SIGNED: version 1.") for remark in audit.remarks)
+    (signature,) = (look for look in audit.looks if look.kind == "signature")
+    assert signature.verdict == "not_applied" and "Nothing is signed" in signature.sentence
     app.registrar.verify(app.sources.versions[1])
     workspace.edit_params(app.layout, {"gate.require_signature": True})
     app.keys.create()
@@ -535,6 +549,10 @@ def test_the_verbs_of_an_auditor(root: Path, tmp_path: Path) -> None:
     html = page.read_text()
     assert html.count("<svg") == 1 and "Champion of then" in html and "<script" not in html
     a_byte_of_the_weights(root)
+    page.unlink()
+    shown = shell("audit", "show", "1", "-o", str(page), expect=1)
+    assert shown.stdout.index("FINDING (files)") < shown.stdout.index("Is it really this file?")
+    assert "2 things are not as stated" in shown.stderr and "generator.safetensors was changed" in page.read_text()
     result = shell("audit", "verify", "--all", "--json", expect=1)
     found = json.loads(result.stdout)
     assert (found["versions"], found["clean"]) == ([1, 2], False)

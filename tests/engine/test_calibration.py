@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,6 +226,36 @@ def test_the_command_prints_json_and_draws(
     assert found["holds"] is all(null["upper_95"] <= 0.07 for null in found["nulls"])
     with Image.open(tmp_path / "gate.png") as picture:
         assert picture.width == 2000 and len(picture.getcolors(10**6) or ()) > 5
+
+
+def _children(process: subprocess.Popen[str]) -> list[str]:
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the kernel does not tell who runs")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_that_is_stopped_says_that_nothing_is_kept(mine: Path, tmp_path: Path, workers: int) -> None:
+    command = ["-w", str(mine), "gate", "calibrate", "--num-images", "300", "--repeats", "1000000", "--distance", "6"]
+    picture = tmp_path / "gate.png"
+    with subprocess.Popen(
+        [sys.executable, "-m", "ganops.cli", *command, "--workers", str(workers), "--plot", str(picture)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            while workers > 1 and len(_children(process)) < workers + 1:  # one keeps account of the others
+                assert process.poll() is None
+                time.sleep(0.02)
+            assert workers > 1 or (process.stderr is not None and "calibrate" in process.stderr.readline())
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130 and "Traceback" not in told, told
+    assert told.splitlines()[-1].startswith("stopped: Nothing of this calibration is kept")
+    assert not picture.exists()
 
 
 def test_the_command_says_in_words_what_was_found(

@@ -144,6 +144,23 @@ def test_doctor_finds_what_was_moved_by_hand_and_the_journal_wins(app: App) -> N
     assert last(app) == ("repaired", 2, 3, 2)
 
 
+@pytest.mark.parametrize("damage", ["cut", "edited"])
+def test_doctor_repairs_nothing_by_a_journal_that_is_not_whole(app: App, damage: str) -> None:
+    app.decide(2)
+    tags = app.registry.model_tags()
+    lines = app.journal.path.read_bytes().splitlines(keepends=True)
+    app.journal.path.write_bytes(
+        b"".join([*lines[:-1], lines[-1].replace(b"Fr", b"fR")][: -1 if damage == "cut" else None])
+    )
+    damaged = reopened(app)
+    for adopt in (False, damage == "edited"):  # a journal that is cut for good may be gone on with
+        (finding,) = damaged.doctor(repair=True, adopt=adopt)
+        assert (finding.severity, finding.about) == ("fault", "journal") and "git checkout journal" in finding.what
+    assert champion_and_stages(app)[0] == 2 and app.registry.model_tags() == tags
+    (look,) = (look for look in damaged.audit(None).looks if (look.kind, look.version) == ("registry", None))
+    assert (look.verdict, look.findings) == ("not_applied", ())
+
+
 def test_doctor_says_when_the_champion_is_gone(app: App) -> None:
     app.decide(2)
     app.store.client().delete_model_version("generator", "2")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from ground import add_versions, reopened, store_comparisons
 
 from ganops import cli
 from ganops.adapters.dvc_pipeline import DvcPipeline
-from ganops.bootstrap import App
+from ganops.bootstrap import App, promotion_lock
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +65,10 @@ def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyP
     dry = ganops("promote", "2", "--dry-run", "--json")
     assert (dry["decision"], dry["dry_run"], dry["champion"], dry["attempt"]) == ("promoted", True, 1, 1)
     assert [check["verdict"] for check in dry["checks"] if check["name"] == "fd_improvement"] == ["passed"]
-    assert "Dry run, nothing was changed. Promoted." in ganops("promote", "2", "--dry-run")
+    shown = ganops("promote", "2", "--dry-run")
+    assert "Dry run, nothing was changed. Promoted." in shown
+    assert "Fréchet distance" in shown and "not applied" in shown
+    assert "fd_improvement" not in shown and "not_applied" not in shown and not re.search(r"\d\.\d{5}", shown)
     assert ganops("promote", "2", "--json")["decision"] == "promoted"
     assert ganops("promote", "3", "--json")["decision"] == "kept-champion"
     assert ganops("promote", "--json")["version"] == 4, "by default the challenger"
@@ -101,12 +106,54 @@ def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyP
     assert anchors == [f"{head.count}:{head.digest}"]
 
 
+def test_a_lock_server_that_is_dead_hinders_whoever_promotes_and_doctor_says_so(app: App, ganops: Command) -> None:
+    before = app.journal.path.read_bytes()
+    reopened(app, promotion__lock="postgresql://ada@127.0.0.1:9/locks")
+    dead = "PostgreSQL at 127.0.0.1:9/locks (promotion.lock) cannot be reached"
+    assert dead in ganops("promote", "2", expect=1)
+    assert dead in ganops("approve", "2", "--by", "ada", "--reason", "why", expect=1)
+    assert app.journal.path.read_bytes() == before
+    (finding,) = reopened(app).doctor(repair=True, adopt=False)
+    assert (finding.severity, finding.about) == ("fault", "lock") and dead in finding.what and finding.open
+    assert "act on what is marked fault" in ganops("doctor", expect=1)
+    (finding,) = reopened(app, promotion__lock="env:NO_SUCH_LOCK").doctor(repair=False, adopt=False)
+    assert finding.about == "lock" and "environment variable NO_SUCH_LOCK is not set" in finding.what
+    ganops("doctor", expect=1)
+
+
+def test_doctor_says_who_holds_the_lock(app: App, ganops: Command) -> None:
+    hurried = reopened(app, promotion__timeout_seconds=0.1)
+    with promotion_lock(app.workspace, {}, "grace", print)():
+        (finding,) = hurried.doctor(repair=False, adopt=False)
+        assert finding.about == "lock" and f"process {os.getpid()} of grace on" in finding.what
+        ganops("doctor", expect=1)
+    assert "Registry and journal agree" in ganops("doctor")
+
+
+def test_history_is_of_the_model_of_today(app: App, ganops: Command) -> None:
+    before = ganops("history", "--json")
+    assert (before["model"], before["other_models"]) == ("generator", [])
+    assert "--all-models" not in ganops("history")
+    reopened(app, model__name="another")
+    assert ganops("history", "--json") == {"model": "another", "events": [], "other_models": ["generator"]}
+    said = ganops("history")
+    assert "Nothing has happened to the model another yet" in said and "events of generator, too" in said
+    everything = ganops("history", "--all-models", "--json")["events"]
+    assert everything == before["events"] and {event["model"] for event in everything} == {"generator"}
+    shown = ganops("history", "--all-models")
+    assert "generator" in shown and "too (model.name" not in shown
+
+
 def test_mistakes_are_one_paragraph(app: App, ganops: Command) -> None:
     assert "There is no version 99" in ganops("promote", "99", expect=2)
     assert "Missing option '--reason'" in ganops("rollback", expect=2)
     assert "--reason needs a text" in ganops("rollback", "--reason", "  ", expect=2)
     assert "--by needs at most" in ganops("approve", "2", "--by", "x" * 3000, "--reason", "why", expect=2)
-    assert "no earlier champion" in ganops("rollback", "--reason", "why", expect=2)
+    for odd, spelt in {"\x1b[2J": r"\x1b", "\u202eelgae": r"\u202e", "\u2066": r"\u2066", "\udcff": r"\udcff"}.items():
+        said = ganops("approve", "2", "--by", f"ada{odd}", "--reason", "why", expect=2)
+        assert f"--by holds the character {spelt}," in said
+        assert f"--reason holds the character {spelt}," in ganops("rollback", "--reason", f"so{odd}", expect=2)
+    assert "no earlier champion" in ganops("rollback", "--reason", "می\u200cخواهم", expect=2)
     assert "'--to'" in ganops("rollback", "--to", "0", "--reason", "why", expect=2)
     assert "waits for nobody's word" in ganops("reject", "2", "--by", "ada", "--reason", "why", expect=2)
     app.store.client().set_registered_model_alias("generator", "champion", "3")
@@ -121,5 +168,6 @@ def test_mistakes_are_one_paragraph(app: App, ganops: Command) -> None:
     assert "PGPASSWORD" in said and "env:NAME" in said and "s3cret" not in said
     app.layout.params.write_text(params.replace("lock: file", "lock: env:NO_SUCH_LOCK"))
     assert "NO_SUCH_LOCK is not set" in ganops("promote", "2", expect=2)
+    assert "NO_SUCH_LOCK is not set" in ganops("approve", "2", "--by", "ada", "--reason", "why", expect=2)
     app.layout.params.write_text(params.replace("lock: file", "lock: flie"))
     assert "lock must be `file`" in ganops("promote", "2", expect=2)

@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from ganops.errors import UserError, VendorError
+from ganops.plain_text import spelt
 from ganops.provenance.signing import PASSWORD, PrivateKey, PublicKey
 
 _NOT_SIGNED: frozenset[str] = frozenset()
@@ -41,7 +42,7 @@ def sign_folder(folder: Path, signature: Path, key: PrivateKey, password: str | 
 
 
 def folder_difference(folder: Path, signature: Path, key: PublicKey) -> str | None:
-    """How `folder` differs from what was signed; None where it does not.
+    """How `folder` differs from what was signed, in plain text whatever its files are called; None where it does not.
 
     Raises:
         UserError: model-signing is not installed.
@@ -55,7 +56,7 @@ def folder_difference(folder: Path, signature: Path, key: PublicKey) -> str | No
         with redirect_stdout(io.StringIO()):
             config.verify(folder, signature)
     except Exception as error:  # a signature was written by anybody, and the library raises what its parsers raise
-        return " ".join(f"{error or type(error).__name__}".split())[:500]
+        return spelt(" ".join(f"{error or type(error).__name__}".split()))[:500]
     return None
 
 

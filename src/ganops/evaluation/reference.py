@@ -12,7 +12,8 @@ Of `train` at most `TRAIN_LIMIT` images are kept, a fixed draw in their order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
@@ -99,9 +100,14 @@ def select_features(directory: Path, dim: int) -> npt.NDArray[np.float32]:
     """The features (m, dim) alone of `select_reference`: finite, of two images or more, not all the same.
 
     Raises:
-        DamagedFile: the file is missing, damaged, or of another extractor.
+        UserError: as `select_reference`.
+        DamagedFile: the file is missing, damaged, of another extractor, or not what `ganops reference` wrote.
     """
-    return _features(directory / "select" / _FEATURES, dim)
+    features = _features(directory / "select" / _FEATURES, dim)
+    path = directory / REFERENCE
+    with _reading(path):
+        _require_written(directory / "select", _facts(path)["splits"]["select"]["sha256"], (_FEATURES,))
+    return features
 
 
 def test_reference(directory: Path) -> ReferenceSample:
@@ -133,9 +139,8 @@ def held_out_count(directory: Path, split: HeldOut) -> int:
 
 def _load(directory: Path, split: HeldOut) -> ReferenceSample:
     path = directory / REFERENCE
-    try:
-        facts: Mapping[str, Any] = read_json(path)
-        _require_this_version(path, facts)
+    with _reading(path):
+        facts = _facts(path)
         held_out, train = facts["splits"][split], facts["splits"]["train"]
         count, dim, names = held_out["count"], facts["extractor"]["dim"], tuple(facts["classes"])
         features = _features(directory / split / _FEATURES, dim, count)
@@ -164,10 +169,23 @@ def _load(directory: Path, split: HeldOut) -> ReferenceSample:
             extractor_accuracy=facts["extractor"]["accuracy"],
             grey_repeated=facts["extractor"].get("grey_repeated", False),
         )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raises UserError where a file is missing, or where the facts at `path` are none."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise UserError(f"There is no reference ({error.filename} is missing): run `{_AGAIN}`.") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}): run `{_AGAIN}` again.") from None
+
+
+def _facts(path: Path) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = read_json(path)
+    _require_this_version(path, facts)
+    return facts
 
 
 def _require_this_version(path: Path, facts: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from ganops.errors import ConfigError, GanOpsError
 from ganops.evaluation.compare import Comparison
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
+from ganops.plain_text import spelt
 from ganops.provenance.facts import DecisionFacts
 from ganops.provenance.journal import Entry
 
@@ -28,34 +29,46 @@ FIRST = "0" * 64
 @final
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it was stated. version: of which version; None where it is about them all."""
+    """Something that is not as it was stated. version: of which version; None where it is about them all.
+
+    The sentence may name files whose names anybody chose: `to_json` is what is shown of it.
+    """
 
     kind: Kind
     version: int | None
     sentence: str
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "version": self.version, "sentence": self.sentence}
+        return {"kind": self.kind, "version": self.version, "sentence": spelt(self.sentence)}
 
 
 @final
 @dataclass(frozen=True)
 class Look:
-    """One look at one thing. sentence: what was in order, where nothing was not; findings: what was not."""
+    """One look at one thing. sentence: what was in order, where nothing was not; findings: what was not.
+
+    applies: False where there was nothing to look at, and sentence says why.
+    """
 
     kind: Kind
     version: int | None
     sentence: str
     findings: tuple[Finding, ...]
+    applies: bool = True
+
+    @property
+    def verdict(self) -> Literal["passed", "failed", "not_applied"]:
+        if self.findings:
+            return "failed"
+        return "passed" if self.applies else "not_applied"
 
     def to_json(self) -> dict[str, Any]:
-        verdict = "failed" if self.findings else "passed"
         said = [finding.sentence for finding in self.findings]
         return {
             "kind": self.kind,
             "version": self.version,
-            "verdict": verdict,
-            "sentence": " ".join(said) if said else self.sentence,
+            "verdict": self.verdict,
+            "sentence": spelt(" ".join(said) if said else self.sentence),
         }
 
 

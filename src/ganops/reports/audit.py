@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganops.files import write_text
+from ganops.plain_text import spelt
 from ganops.provenance.facts import Facts
 from ganops.provenance.lineage import Lineage, Word
 from ganops.reports.html import rendered
@@ -122,9 +123,11 @@ def scores(facts: Facts) -> list[tuple[str, Any, Any, Any]]:
 
 
 def print_audit(console: Console, page: AuditPage) -> None:
-    """The page's answers, for a terminal."""
+    """The page's answers, for a terminal; what is not as stated comes first."""
     facts = page.facts
-    _say(console, f"[bold]Model {page.model}, version {page.version}[/]: {page.standing}")
+    console.print(Text.assemble((f"Model {page.model}, version {page.version}", "bold"), f": {spelt(page.standing)}"))
+    _plain(console, f"{page.verdict}.")
+    _print_said(console, page.findings, page.remarks)
     _print_pairs(console, "Is it really this file?", _identity(page))
     _print_pairs(console, "Which data?", _data(facts))
     _print_pairs(console, "Which code, on what?", _code(facts))
@@ -138,9 +141,11 @@ def print_audit(console: Console, page: AuditPage) -> None:
     for column in ("time", "actor", "event", "reason"):
         table.add_column(column)
     for line in page.history:
-        table.add_row(*(Text(str(line[column])) for column in ("time", "actor", "event", "reason")))
+        actor = line["actor"] or "not recorded"
+        table.add_row(*(Text(spelt(str(cell))) for cell in (line["time"], actor, words(line["event"]), line["reason"])))
     console.print(table)
-    print_findings(console, page.findings, page.looks, page.remarks)
+    _plain(console, "What was looked at")
+    _print_looks(console, page.looks)
 
 
 def print_findings(
@@ -150,19 +155,27 @@ def print_findings(
     remarks: Sequence[str],
 ) -> None:
     """What was looked at, and every finding in a sentence of its own."""
+    _print_looks(console, looks)
+    _print_said(console, findings, remarks)
+    count = len(findings)
+    _plain(console, f"{count} finding{'s' * (count != 1)}." if count else "No finding: everything is as stated.")
+
+
+def _print_looks(console: Console, looks: Sequence[Mapping[str, Any]]) -> None:
     for look in looks:
         about = f" of version {look['version']}" if look["version"] is not None else ""
         name = f"{_KINDS.get(str(look['kind']), look['kind'])}{about}"
-        if look["verdict"] == "passed":
-            _plain(console, f"  ok      {name}: {look['sentence']}")
-        else:
+        if look["verdict"] == "failed":
             _plain(console, f"  FAILED  {name}")
-    for remark in remarks:
-        _plain(console, f"Note: {remark}")
+        else:
+            _plain(console, f"  {'ok' if look['verdict'] == 'passed' else '–':<8}{name}: {look['sentence']}")
+
+
+def _print_said(console: Console, findings: Sequence[Mapping[str, Any]], remarks: Sequence[str]) -> None:
     for finding in findings:
         _plain(console, f"FINDING ({finding['kind']}): {finding['sentence']}")
-    count = len(findings)
-    _plain(console, f"{count} finding{'s' * (count != 1)}." if count else "No finding: everything is as stated.")
+    for remark in remarks:
+        _plain(console, f"Note: {remark}")
 
 
 def _identity(page: AuditPage) -> list[tuple[str, str]]:
@@ -208,7 +221,10 @@ def _decided(page: AuditPage) -> list[tuple[str, str]]:
     decision = page.facts.decision
     if decision is None:
         return [("gate", "not asked yet")]
-    checks = [(words(check.get("name")), f"{check.get('verdict')}: {check.get('sentence')}") for check in page.checks]
+    checks = [
+        (words(check.get("name")), f"{words(check.get('verdict')).lower()}: {check.get('sentence')}")
+        for check in page.checks
+    ]
     said = [(f"{page.word.event} by {page.word.by}", page.word.reason)] if page.word else []
     return [("outcome", words(decision.outcome)), *said, ("why", str(decision.decision.get("sentence"))), *checks]
 
@@ -218,16 +234,12 @@ def _print_pairs(console: Console, title: str, pairs: Sequence[tuple[str, str]])
     table.add_column()
     table.add_column(overflow="fold")
     for what, value in pairs:
-        table.add_row(Text(what), Text(value))
+        table.add_row(Text(spelt(what)), Text(spelt(value)))
     console.print(table)
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False)
-
-
 def _plain(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(spelt(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ganops.data.sources.naming import printable
+from ganops.plain_text import spelt
 from ganops.reports.curves import finite, text
 
 Better = Literal["lower", "higher", "near 1", "near 0"]
@@ -55,7 +55,7 @@ def print_score(console: Console, score: Mapping[str, Any]) -> None:
     if score["not_applicable"]:
         _line(console, "left out:", "; ".join(f"{name} {why}" for name, why in score["not_applicable"].items()))
     for note in score["notes"]:
-        console.print(f"[yellow]note:[/] {escape(printable(note))}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(spelt(note))}", highlight=False, soft_wrap=True)
 
 
 def side(facts: Mapping[str, Any]) -> str:
@@ -104,4 +104,4 @@ def _table(score: Mapping[str, Any]) -> Table:
 
 
 def _line(console: Console, what: str, said: str) -> None:
-    console.print(f"[dim]{what:<9}[/] {escape(printable(said))}", highlight=False, soft_wrap=True)
+    console.print(f"[dim]{what:<9}[/] {escape(spelt(said))}", highlight=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Column, Table
 from rich.text import Text
 
+from ganops.plain_text import spelt
 from ganops.reports.summary import RunSummary
 from ganops.reports.words import words
 
@@ -23,8 +24,8 @@ _PLAIN_SECONDS = 10.0
 
 
 def say(text: str) -> None:
-    """One line of a result, at once."""
-    print(text, flush=True)
+    """One line of a result, at once; what would steer the terminal is spelt out."""
+    print(spelt(text), flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -44,6 +45,7 @@ class Steps:
 
     def observe(self, step: str, done: int, total: int, note: str) -> None:
         """Step `step` is at `done` of `total` (0: unknown)."""
+        note = spelt(note)
         if self._bars is None:
             self._tell(step, done, total, note)
             return
@@ -108,11 +110,11 @@ def print_summary(console: Console, summary: RunSummary, commands: dict[str, str
     """The end of a run: candidates, the decision and why, the version, where to look."""
     console.print(_candidates(summary))
     for candidate, remark in summary.remarks():
-        console.print(f"{candidate}: {remark}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{candidate}: {spelt(remark)}", markup=False, highlight=False, soft_wrap=True)
     console.print("\n[bold]Decision[/]: ", end="")
-    console.print(summary.sentence, markup=False, highlight=False)
+    console.print(spelt(summary.sentence), markup=False, highlight=False)
     if summary.checks:
-        console.print(_checks(summary))
+        print_checks(console, summary.checks)
     aliases = f" (alias {', '.join(summary.aliases)})" if summary.aliases else ""
     console.print(f"\nModel [bold]{summary.model}[/] version {summary.version}: stage {summary.stage}{aliases}")
     console.print("\nWhere to look")
@@ -135,19 +137,22 @@ def _candidates(summary: RunSummary) -> Table:
     return table
 
 
-def _checks(summary: RunSummary) -> Table:
+def print_checks(console: Console, checks: Sequence[Mapping[str, Any]]) -> None:
+    """What the gate asked and what came of it, in words; every figure is in the JSON."""
     table = Table(title="The gate's checks on the test split", title_justify="left")
     for column in ("check", "verdict", "in words"):
         table.add_column(column)
-    for check in summary.checks:
+    for check in checks:
         style = {"passed": "green", "failed": "red"}.get(str(check["verdict"]), "")
         verdict = words(check["verdict"]).lower()
-        table.add_row(words(check["name"]), f"[{style}]{verdict}[/]" if style else verdict, str(check["sentence"]))
-    return table
+        table.add_row(
+            words(check["name"]), f"[{style}]{verdict}[/]" if style else verdict, spelt(str(check["sentence"]))
+        )
+    console.print(table)
 
 
 def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], title: str, empty: str) -> None:
-    """Rows of equal keys as a table, or a sentence when there are none."""
+    """Rows of equal keys as a table, what is not there as a dash; or a sentence when there are none."""
     if not rows:
         console.print(empty, markup=False, highlight=False)
         return
@@ -156,5 +161,5 @@ def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], title: str, 
         table.add_column(column)
     for row in rows:
         # as it is: what a person wrote may hold what Rich would take for markup
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+        table.add_row(*(Text("–" if value is None or value == "" else spelt(str(value))) for value in row.values()))
     console.print(table)

@@ -15,6 +15,11 @@ from ganops.stages.audit_version import VersionAudit
 from ganops.stages.audit_workspace import WorkspaceAudit
 from ganops.stages.sources import Sources
 
+_RESTORE = (
+    "The journal comes first: it is not the one that was written. Restore it with `git checkout journal`, or from a "
+    "copy, and verify again. Until then the registry cannot be held against it, and nothing should be put right by it."
+)
+
 
 def audit(sources: Sources, version: int | None) -> Audit:
     """Look at everything that all versions share, and at one version, or at each.
@@ -29,8 +34,11 @@ def audit(sources: Sources, version: int | None) -> Audit:
         raise UnknownName(f"Neither registry nor journal knows version {version}. Versions there are: {there}.")
     chosen = tuple(known) if version is None else (version,)
     looks, remarks = list(WorkspaceAudit(sources, chosen).looks()), list(_remarks(sources, chosen))
+    whole = not any(look.findings for look in looks if look.kind in ("journal", "anchor"))
+    if not whole:
+        remarks.insert(0, _RESTORE)
     for number in chosen:
-        found, said = VersionAudit(sources, number).looks()
+        found, said = VersionAudit(sources, number, whole).looks()
         looks += found
         remarks += said
     return Audit(chosen, tuple(looks), tuple(remarks))

@@ -34,10 +34,11 @@ from ganops.stages.tags import DECIDED_BY, DECISION, REASON
 @final
 @dataclass(frozen=True)
 class VersionAudit:
-    """The looks at one version."""
+    """The looks at one version. whole: the journal is, so that what it does not have was never in it."""
 
     sources: Sources
     number: int
+    whole: bool = True
 
     def looks(self) -> tuple[list[Look], list[str]]:
         """(looks, remarks)"""
@@ -45,12 +46,13 @@ class VersionAudit:
         stated = self.sources.stated(self.number)
         count = len(self._lines)
         if stated is None:
-            looks[0] = self._look("statement", "", (*looks[0].findings, *self._unstated()))
-            return looks, []
+            found = (*looks[0].findings, *(self._unstated() if self.whole else ()))
+            return [self._look("statement", "The journal that is left names none.", found, applies=False)], []
         looks[0] = self._look(
             "statement", f"{count} statement{'s' * (count > 1)}, as the journal names them.", looks[0].findings
         )
-        looks.append(self._look("signature", _signed(stated), tuple(self._signature(stated))))
+        signed = stated.key is not None
+        looks.append(self._look("signature", _signed(stated), tuple(self._signature(stated)), applies=signed))
         version = self.sources.versions.get(self.number)
         if version is not None:
             files = f"{len(stated.facts.model.files)} files, those that were stated."
@@ -64,12 +66,15 @@ class VersionAudit:
                 self._look("record", "MLflow's figures are those that were stated.", tuple(self._record(stated.facts))),
             ]
         edited, remarks = self._data(stated.facts)
-        looks.append(self._look("data", "The images it was trained on are those that were stated.", tuple(edited)))
-        looks.append(self._look("decision", self._decided(stated.facts), tuple(self._decisions(stated.facts))))
+        images = "are not here to be looked at" if remarks else "are those that were stated"
+        seen = f"The images it was trained on {images}."
+        looks.append(self._look("data", seen, tuple(edited), applies=not remarks))
+        decided, found = stated.facts.decision is not None, tuple(self._decisions(stated.facts))
+        looks.append(self._look("decision", _decided(stated.facts), found, applies=decided))
         return looks, remarks
 
-    def _look(self, kind: Kind, sentence: str, findings: tuple[Finding, ...]) -> Look:
-        return Look(kind, self.number, sentence, findings)
+    def _look(self, kind: Kind, sentence: str, findings: tuple[Finding, ...], applies: bool = True) -> Look:
+        return Look(kind, self.number, sentence, findings, applies)
 
     def _found(self, kind: Kind, sentence: str) -> Finding:
         return Finding(kind, self.number, sentence)
@@ -178,7 +183,7 @@ class VersionAudit:
                 f"The registry says that version {self.number} came of run {version.run}, and its statement says "
                 f"{facts.runs.mlflow_run}.",
             )
-        if version.tags.get(DECIDED_BY) == self.sources.registrar.workspace:
+        if self.whole and version.tags.get(DECIDED_BY) == self.sources.registrar.workspace:
             yield from self._decision_tags(version)
 
     def _decision_tags(self, version: ModelVersion) -> Iterator[Finding]:
@@ -265,11 +270,6 @@ class VersionAudit:
         pointer = self.sources.workspace.layout.raw.with_suffix(".dvc")
         return pointer.is_file() and facts.data.dvc_md5 in pointer.read_text(encoding="utf-8", errors="replace")
 
-    def _decided(self, facts: Facts) -> str:
-        if facts.decision is None:
-            return "The gate was not asked yet."
-        return "The gate says again what it said."
-
     def _decisions(self, facts: Facts) -> Iterator[Finding]:
         yield from self._promoted_rightly()
         if (decision := facts.decision) is None:
@@ -311,7 +311,11 @@ class VersionAudit:
 
 
 def _signed(stated: Stated) -> str:
-    return f"Signed by {_key(stated.key)}." if stated.key else "It is not signed."
+    return f"Signed by {_key(stated.key)}." if stated.key else "Nothing is signed, so that nothing can be verified."
+
+
+def _decided(facts: Facts) -> str:
+    return "The gate says again what it said." if facts.decision else "The gate was not asked yet."
 
 
 def _is_kept(tag: str, reason: str) -> bool:

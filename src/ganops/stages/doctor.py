@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 
-from ganops.errors import DamagedFile, RegistryError, UserError
+from ganops.errors import DamagedFile, GanOpsError, LockTimeout, RegistryError, UserError
 from ganops.ports import Hold
 from ganops.provenance.journal import Entry
 from ganops.reports.findings import Finding
@@ -21,11 +22,22 @@ def examine(registrar: Registrar, repair: bool = False, adopt: bool = False) -> 
 
     adopt: first make this workspace the model's owner, and its lock the one that everyone has to take.
 
+    Nothing is looked at without the promotion lock: that it cannot be taken is the finding then.
+
     Raises:
         RegistryError: the registry does not answer.
     """
-    with registrar.lock() as hold:
+    with ExitStack() as stack:
+        try:
+            hold = stack.enter_context(registrar.lock())
+        except (UserError, RegistryError, LockTimeout) as error:
+            return [lock_fault(error)]
         return list(_examined(registrar, hold, repair, adopt))
+
+
+def lock_fault(error: GanOpsError) -> Finding:
+    """Why the promotion lock cannot be taken: nobody here can promote either."""
+    return Finding("fault", "lock", f"{error} Registry and journal were not looked at.")
 
 
 def _examined(registrar: Registrar, hold: Hold, repair: bool, adopt: bool) -> Iterator[Finding]:
@@ -52,6 +64,7 @@ def _examined(registrar: Registrar, hold: Hold, repair: bool, adopt: bool) -> It
 
 def _adopted(registrar: Registrar, hold: Hold, tags: Mapping[str, str]) -> Finding:
     """The journal as it is holds from now on; that it is another one than the registry was told of is written down."""
+    registrar.journal.entries()  # one that is broken is restored, not gone on with
     owner, told = tags.get(OWNER), tags.get(anchor_of(registrar.workspace))
     what = f"This workspace took the model over from {owner or 'nobody'}; it is promoted under {hold.identity} now."
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -82,7 +83,8 @@ class Trial:
         if self.workers is None:
             yield from (each() for each in work)
         else:
-            futures = [self.workers.submit(each) for each in work]
+            with _interrupted_later():  # the first one starts the processes, which have to be told how to end
+                futures = [self.workers.submit(each) for each in work]
             yield from (future.result() for future in as_completed(futures))
 
     def _decided(self, contrast: Contrast) -> bool:
@@ -97,11 +99,28 @@ def working(processes: int) -> Iterator[Executor | None]:
         yield None
         return
     # spawned: forked, a process would share torch's threads in a state that nobody knows
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=die_with_parent)
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Ctrl-C has to wait until the block is done; processes that it starts are born deaf to it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin() -> None:
+    """What a process of the pool begins with: it ends with its parent, and at Ctrl-C without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    die_with_parent()
 
 
 def _parts(repeats: range) -> list[range]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ganops.adapters.key_ring import WorkspaceKeys
 from ganops.adapters.model_signer import folder_difference, sign_folder
 from ganops.errors import DamagedFile, UserError
 from ganops.layout import Layout
+from ganops.plain_text import steering
 from ganops.provenance.signing import create_keys, load_private, load_public, opened, sealed, trusted_keys
 from ganops.provenance.statement import PAYLOAD_TYPE
 
@@ -152,6 +154,29 @@ def test_a_signature_that_is_none_is_a_difference(tmp_path: Path, content: bytes
     (folder / "weights").write_bytes(b"12345")
     (tmp_path / "model.sig").write_bytes(content)
     assert folder_difference(folder, tmp_path / "model.sig", public)
+
+
+@pytest.mark.parametrize("name", [b"a\x1b[31mb", "a\u202eb".encode(), b"a\nb"])
+def test_a_file_that_was_slipped_in_cannot_steer_the_terminal(tmp_path: Path, name: bytes) -> None:
+    private, public = keys(tmp_path)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights").write_bytes(b"1")
+    sign_folder(folder, tmp_path / "model.sig", private, None)
+    (folder / os.fsdecode(name)).write_bytes(b"2")
+    said = folder_difference(folder, tmp_path / "model.sig", public)
+    assert said is not None and said.isprintable() and steering(said) == []
+
+
+def test_a_name_of_a_file_that_is_no_text_is_a_difference_too(tmp_path: Path) -> None:
+    private, public = keys(tmp_path)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights").write_bytes(b"1")
+    sign_folder(folder, tmp_path / "model.sig", private, None)
+    (folder / os.fsdecode(b"a\xffb")).write_bytes(b"2")
+    said = folder_difference(folder, tmp_path / "model.sig", public)
+    assert said and said.encode()
 
 
 def test_keys_that_do_not_belong_together_are_said_before_a_run(tmp_path: Path) -> None:

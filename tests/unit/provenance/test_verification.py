@@ -11,7 +11,7 @@ from ganops.provenance.facts import MachineFacts
 from ganops.provenance.journal import Journal
 from ganops.provenance.lineage import Word, lineage_of
 from ganops.provenance.reproduction import code_notes, machine_notes, reproduced
-from ganops.provenance.verification import anchor_finding, differences, read_journal
+from ganops.provenance.verification import Finding, Look, anchor_finding, differences, read_journal
 
 
 def written(folder: Path, count: int = 3) -> Journal:
@@ -32,6 +32,13 @@ def test_files_are_held_against_what_was_stated() -> None:
         "more was added",
     ]
     assert differences(stated, stated) == []
+
+
+def test_what_is_shown_of_a_finding_is_plain_text() -> None:
+    (said,) = differences({}, {"a\x1b[2K\u202e\udcff.txt": "1"})
+    finding = Finding("files", 1, said)
+    shown = [finding.to_json()["sentence"], Look("files", 1, "", (finding,)).to_json()["sentence"]]
+    assert shown == [r"a\x1b[2K\u202e\udcff.txt was added"] * 2
 
 
 def test_a_broken_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ Box = tuple[float, float]
 
 
 def decided() -> DecisionFacts:
-    checks = [{"name": "fd_improvement", "verdict": "passed", "figure": 0.5, "sentence": EVIL}]
+    checks = [
+        {"name": "fd_improvement", "verdict": "passed", "figure": 0.5, "sentence": EVIL},
+        {"name": "recall", "verdict": "not_applied", "figure": None, "sentence": "No champion."},
+    ]
     return DecisionFacts(
         outcome="pending",
         pair="0" * 32,
@@ -40,7 +43,10 @@ def page(**changes: object) -> AuditPage:
         "facts": said,
         "lineage": lineage_of(said, 2, WORD),
         "word": WORD,
-        "looks": [{"kind": "files", "version": 3, "verdict": "failed", "sentence": EVIL}],
+        "looks": [
+            {"kind": "signature", "version": 3, "verdict": "not_applied", "sentence": "Nothing is signed."},
+            {"kind": "files", "version": 3, "verdict": "failed", "sentence": EVIL},
+        ],
         "findings": [{"kind": "files", "version": 3, "sentence": EVIL}],
         "remarks": [EVIL],
         "key": None,
@@ -93,7 +99,13 @@ def test_what_others_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
     assert "<script" not in html and html.count("&lt;script&gt;") >= 8
     assert not re.findall(r"(?:src|href)=", html)
     assert "default-src 'none'" in html
-    for answer in ("Rejected by a person", "nobody: it is not signed", "1 thing is not as stated", "1,790 accepted"):
+    for answer in (
+        "Rejected by a person",
+        "nobody: it is not signed",
+        "1 thing is not as stated",
+        "1,790 accepted",
+        "not applied",
+    ):
         assert answer in html
 
 
@@ -102,6 +114,16 @@ def test_an_undecided_and_signed_version_has_a_page_too(tmp_path: Path) -> None:
     write_audit_page(tmp_path / "page.html", plain)
     html = (tmp_path / "page.html").read_text()
     assert "The gate was not asked yet" in html and "Everything is as stated" in html
+
+
+def test_who_was_not_written_down_is_said_to_be_so() -> None:
+    console = Console(width=120, force_terminal=False)
+    with console.capture() as captured:
+        print_audit(
+            console, page(history=[{"time": "2026", "actor": "", "event": "kept-champion", "reason": "as good"}])
+        )
+    (line,) = (line for line in captured.get().splitlines() if "as good" in line)
+    assert [cell.strip() for cell in line.split("│")[1:-1]] == ["2026", "not recorded", "Kept champion", "as good"]
 
 
 def test_the_terminal_has_the_same_answers() -> None:
@@ -117,3 +139,6 @@ def test_the_terminal_has_the_same_answers() -> None:
         "rejected by",
     ):
         assert answer in said
+    assert "not applied: No champion." in said
+    assert said.index("1 thing is not as stated") < said.index("FINDING (files)") < said.index("Which data?")
+    assert "ok      Signatures" not in said and "–       Signatures of version 3: Nothing is signed." in said

@@ -25,8 +25,9 @@ from ganops.errors import (
     WorkspaceBusy,
     WorkspaceError,
 )
+from ganops.evaluation import reference as references
 from ganops.evaluation.extractors.extractor import Sight
-from ganops.files import sha256_file
+from ganops.files import sha256_file, write_json
 from ganops.layout import Layout
 from ganops.models import FAMILIES, load_snapshot
 from ganops.stages import train as stage
@@ -73,12 +74,20 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     describe(layout)
     (layout.reference / "select").mkdir(parents=True)
     np.save(layout.reference / "select" / "features.npy", _MeanPixels().features(images_u8))
+    describe_reference(layout)
     monkeypatch.setattr(stage, "load_extractor", lambda directory: _MeanPixels())
     return layout
 
 
 def describe(layout: Layout) -> None:
     write_dataset(layout.prepared, SHAPE, ["odd", "even"], dict.fromkeys(SPLITS, COUNT), {}, "p1")
+
+
+def describe_reference(layout: Layout) -> None:
+    """As much of reference.json as a training reads."""
+    split = {"sha256": references.array_digests(layout.reference / "select")}
+    facts = {"format": references.FORMAT, "metric_version": references.METRIC_VERSION, "splits": {"select": split}}
+    write_json(layout.reference / references.REFERENCE, facts)
 
 
 def relabel(layout: Layout, labels: list[int]) -> None:
@@ -288,6 +297,16 @@ def test_reference_features_that_judge_nothing(layout: Layout, features: Any) ->
     with pytest.raises(DamagedFile, match=r"select/features\.npy .*ganops reference"):
         train(layout, config_with(), "a", "code")
     assert not layout.train_dir("a").exists()
+
+
+def test_reference_features_are_bound_to_their_digest(layout: Layout) -> None:
+    path = layout.reference / "select" / "features.npy"
+    np.save(path, np.load(path)[::-1])
+    with pytest.raises(DamagedFile, match=r"select/features\.npy is not the file .*`ganops reference` again"):
+        train(layout, config_with(), "a", "code")
+    assert not layout.train_dir("a").exists()
+    describe_reference(layout)
+    train(layout, config_with(), "a", "code")
 
 
 # ---------------------------------------------------------------- side by side, and over again
