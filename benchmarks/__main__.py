@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks import audit
 from ganops import workspace
-from ganops.commands import DEMO_PARAMS
+from ganops.commands.new import DEMO_PARAMS
 from ganops.layout import Layout
 
 GANOPS = Path(sys.executable).parent / "ganops"

@@ -22,17 +22,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-data = typer.Typer(help="The images that a workspace trains on.", no_args_is_help=True)
-app.add_typer(data, name="data")
-bench = typer.Typer(help="Speed and memory on this machine.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
-gate = typer.Typer(help="The test that decides on promotions.", no_args_is_help=True)
-app.add_typer(gate, name="gate")
+data_app = typer.Typer(help="The images that a workspace trains on.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+bench_app = typer.Typer(help="Speed and memory on this machine.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+gate_app = typer.Typer(help="The test that decides on promotions.", no_args_is_help=True)
+app.add_typer(gate_app, name="gate")
 
-keys = typer.Typer(help="The key that statements and models are signed with.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
-audit = typer.Typer(help="Hold what is stated of model versions against what is there.", no_args_is_help=True)
-app.add_typer(audit, name="audit")
+keys_app = typer.Typer(help="The key that statements and models are signed with.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+audit_app = typer.Typer(help="Hold what is stated of model versions against what is there.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 
 _STOPPED = 130
 """What a shell calls a program that Ctrl-C has ended."""
@@ -72,9 +72,9 @@ def main_options(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="The folder to make the workspace in.")]) -> None:
     """Make a workspace: params.yaml, dvc.yaml, flows, git, DVC."""
-    from ganops import commands
+    from ganops.commands import new
 
-    commands.init(folder)
+    new.init(folder)
 
 
 @app.command()
@@ -83,12 +83,12 @@ def demo(
     json: JsonFlag = False,
 ) -> None:
     """The whole path on scikit-learn's digits, in about three minutes on two idle cores."""
-    from ganops import commands
+    from ganops.commands import new
 
-    commands.demo(folder, json)
+    new.demo(folder, json)
 
 
-@data.command("add")
+@data_app.command("add")
 def data_add(
     context: typer.Context,
     source: Annotated[
@@ -100,64 +100,64 @@ def data_add(
     json: JsonFlag = False,
 ) -> None:
     """Add images; what is there already is dropped by sha256."""
-    from ganops import commands
+    from ganops.commands import data
 
-    commands.data_add(context.obj, source, json)
+    data.add(context.obj, source, json)
 
 
-@data.command("show")
+@data_app.command("show")
 def data_show(
     context: typer.Context,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the contact sheet goes (PNG).")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Counts, sizes, modes and labels; and a contact sheet."""
-    from ganops import commands
+    from ganops.commands import data
 
-    commands.data_show(context.obj, output, json)
+    data.show(context.obj, output, json)
 
 
 @app.command()
 def validate(context: typer.Context) -> None:
     """Stage: Great Expectations' verdict on the raw images."""
-    from ganops import commands
+    from ganops.commands import pipeline
 
-    commands.validate(context.obj)
+    pipeline.validate(context.obj)
 
 
 @app.command()
 def prepare(context: typer.Context) -> None:
     """Stage: decode, resize, crop and split the accepted images."""
-    from ganops import commands
+    from ganops.commands import pipeline
 
-    commands.prepare(context.obj)
+    pipeline.prepare(context.obj)
 
 
 @app.command()
 def reference(context: typer.Context) -> None:
     """Stage: the pinned extractor and the features of each split."""
-    from ganops import commands
+    from ganops.commands import pipeline
 
-    commands.reference(context.obj)
+    pipeline.reference(context.obj)
 
 
 @app.command()
 def train(context: typer.Context, candidate: CandidateArgument) -> None:
     """Stage: train one candidate to its best snapshot, or go on where it was stopped."""
-    from ganops import commands
+    from ganops.commands import pipeline
 
-    commands.train(context.obj, candidate)
+    pipeline.train(context.obj, candidate)
 
 
 @app.command()
 def evaluate(context: typer.Context, candidate: CandidateArgument) -> None:
     """Stage: one candidate's scores on the select split."""
-    from ganops import commands
+    from ganops.commands import pipeline
 
-    commands.evaluate(context.obj, candidate)
+    pipeline.evaluate(context.obj, candidate)
 
 
-@bench.command("train")
+@bench_app.command("train")
 def bench_train(
     context: typer.Context,
     kimg: Annotated[float, typer.Option(min=0, max=1e5, help="Compare what was learnt, too, after so many kimg.")] = 0,
@@ -169,12 +169,12 @@ def bench_train(
     json: JsonFlag = False,
 ) -> None:
     """Training's images per second, beside the usual loops on the same networks and data."""
-    from ganops import commands
+    from ganops.commands import bench
 
-    commands.bench_train(context.obj, kimg, seeds, family or [], turns, seconds, threads, json)
+    bench.train(context.obj, kimg, seeds, family or [], turns, seconds, threads, json)
 
 
-@bench.command("evaluate")
+@bench_app.command("evaluate")
 def bench_evaluate(
     part: Annotated[
         list[str] | None, typer.Option(help="Only frechet, inception, neighbours or cache; can be given again.")
@@ -187,9 +187,9 @@ def bench_evaluate(
     json: JsonFlag = False,
 ) -> None:
     """Evaluation's seconds, images per second and memory, beside the usual ways to the same numbers."""
-    from ganops import commands
+    from ganops.commands import bench
 
-    commands.bench_evaluate(part or [], turns, weights, threads, json)
+    bench.evaluate(part or [], turns, weights, threads, json)
 
 
 @app.command()
@@ -201,9 +201,9 @@ def models(
     json: JsonFlag = False,
 ) -> None:
     """The families of networks: size, cost, source, what each is good for."""
-    from ganops import commands
+    from ganops.commands import models
 
-    commands.models(context.obj, size, json)
+    models.table(context.obj, size, json)
 
 
 @app.command()
@@ -216,9 +216,9 @@ def run(
     json: JsonFlag = False,
 ) -> None:
     """The whole flow, once: validate, train, evaluate, register, promote if better."""
-    from ganops import commands
+    from ganops.commands import flow
 
-    commands.run(context.obj, when, seed, json)
+    flow.run(context.obj, when, seed, json)
 
 
 @app.command()
@@ -228,9 +228,9 @@ def schedule(
     when: WhenOption = "changed",
 ) -> None:
     """Serve the flow on this machine, on a schedule, one run at a time, until stopped."""
-    from ganops import commands
+    from ganops.commands import flow
 
-    commands.schedule(context.obj, cron, when)
+    flow.schedule(context.obj, cron, when)
 
 
 VersionArgument = Annotated[int, typer.Argument(min=1, help="A version of the model.")]
@@ -246,12 +246,12 @@ def promote(
     json: JsonFlag = False,
 ) -> None:
     """Ask the gate about a version, and make it the champion if it is better."""
-    from ganops import commands
+    from ganops.commands import promotion
 
-    commands.promote(context.obj, version, dry_run, json)
+    promotion.promote(context.obj, version, dry_run, json)
 
 
-@gate.command("calibrate")
+@gate_app.command("calibrate")
 def gate_calibrate(
     context: typer.Context,
     repeats: Annotated[int, typer.Option(min=10, max=1_000_000, help="Simulated decisions on each null.")] = 2000,
@@ -271,9 +271,9 @@ def gate_calibrate(
     json: JsonFlag = False,
 ) -> None:
     """How often the gate would be wrong on this workspace's data, by simulation, and what it can find."""
-    from ganops import commands
+    from ganops.commands import gate
 
-    commands.gate_calibrate(context.obj, repeats, seed, num_images, distance, whole, workers, plot, json)
+    gate.calibrate(context.obj, repeats, seed, num_images, distance, whole, workers, plot, json)
 
 
 @app.command()
@@ -281,9 +281,9 @@ def approve(
     context: typer.Context, version: VersionArgument, by: ByOption, reason: ReasonOption, json: JsonFlag = False
 ) -> None:
     """Promote a version that waits for a person."""
-    from ganops import commands
+    from ganops.commands import promotion
 
-    commands.approve(context.obj, version, by, reason, json)
+    promotion.approve(context.obj, version, by, reason, json)
 
 
 @app.command()
@@ -291,9 +291,9 @@ def reject(
     context: typer.Context, version: VersionArgument, by: ByOption, reason: ReasonOption, json: JsonFlag = False
 ) -> None:
     """Refuse a version that waits for a person."""
-    from ganops import commands
+    from ganops.commands import promotion
 
-    commands.reject(context.obj, version, by, reason, json)
+    promotion.reject(context.obj, version, by, reason, json)
 
 
 @app.command()
@@ -304,17 +304,17 @@ def rollback(
     json: JsonFlag = False,
 ) -> None:
     """Make an earlier champion the champion again."""
-    from ganops import commands
+    from ganops.commands import promotion
 
-    commands.rollback(context.obj, to, reason, json)
+    promotion.rollback(context.obj, to, reason, json)
 
 
 @app.command()
 def recover(context: typer.Context, json: JsonFlag = False) -> None:
     """Finish, or take back, a change of champion that was interrupted; every command that changes one does so first."""
-    from ganops import commands
+    from ganops.commands import promotion
 
-    commands.recover(context.obj, json)
+    promotion.recover(context.obj, json)
 
 
 @app.command()
@@ -325,20 +325,20 @@ def doctor(
     json: JsonFlag = False,
 ) -> None:
     """Whether registry and journal agree, and what is open that should not be."""
-    from ganops import commands
+    from ganops.commands import promotion
 
-    commands.doctor(context.obj, repair, adopt, json)
+    promotion.doctor(context.obj, repair, adopt, json)
 
 
-@keys.command("init")
+@keys_app.command("init")
 def keys_init(context: typer.Context, json: JsonFlag = False) -> None:
     """Make a key to sign with: the private half stays here, the public half is committed."""
-    from ganops import provenance_commands
+    from ganops.commands import provenance
 
-    provenance_commands.keys_init(context.obj, json)
+    provenance.keys_init(context.obj, json)
 
 
-@audit.command("verify")
+@audit_app.command("verify")
 def audit_verify(
     context: typer.Context,
     version: Annotated[int | None, typer.Argument(min=1, help="A version; else the champion.")] = None,
@@ -346,21 +346,21 @@ def audit_verify(
     json: JsonFlag = False,
 ) -> None:
     """Whether everything is as it was stated; names each thing that is not, and ends with 1."""
-    from ganops import provenance_commands
+    from ganops.commands import provenance
 
-    provenance_commands.audit_verify(context.obj, version, every, json)
+    provenance.audit_verify(context.obj, version, every, json)
 
 
-@audit.command("show")
+@audit_app.command("show")
 def audit_show(
     context: typer.Context,
     version: VersionArgument,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the page goes (HTML).")] = None,
 ) -> None:
     """A version's data, code, scores, decision and history: here, and as one page with a drawing."""
-    from ganops import provenance_commands
+    from ganops.commands import provenance
 
-    provenance_commands.audit_show(context.obj, version, output)
+    provenance.audit_show(context.obj, version, output)
 
 
 @app.command()
@@ -371,17 +371,17 @@ def reproduce(
     json: JsonFlag = False,
 ) -> None:
     """Make a version again from its statement alone, and say whether it is the same."""
-    from ganops import provenance_commands
+    from ganops.commands import provenance
 
-    provenance_commands.reproduce(context.obj, version, folder, json)
+    provenance.reproduce(context.obj, version, folder, json)
 
 
 @app.command()
 def status(context: typer.Context, json: JsonFlag = False) -> None:
     """The model's versions, their stages and scores, and what is stale."""
-    from ganops import commands
+    from ganops.commands import versions
 
-    commands.status(context.obj, json)
+    versions.status(context.obj, json)
 
 
 @app.command()
@@ -393,9 +393,9 @@ def history(
     json: JsonFlag = False,
 ) -> None:
     """What was registered, decided and undone: when, by whom and why."""
-    from ganops import commands
+    from ganops.commands import versions
 
-    commands.history(context.obj, all_models, json)
+    versions.history(context.obj, all_models, json)
 
 
 @app.command()
@@ -415,9 +415,9 @@ def sample(
     json: JsonFlag = False,
 ) -> None:
     """A grid of images from a registered model."""
-    from ganops import commands
+    from ganops.commands import versions
 
-    commands.sample(context.obj, stage, version, count, seed, label, output, json)
+    versions.sample(context.obj, stage, version, count, seed, label, output, json)
 
 
 @app.command()
@@ -461,9 +461,9 @@ def score(
     json: JsonFlag = False,
 ) -> None:
     """How near A comes to B: distances, fidelity, variety, each with its interval. Needs no workspace."""
-    from ganops import commands
+    from ganops.commands import scoring
 
-    commands.score(
+    scoring.score(
         context.obj,
         plot=plot,
         keep=cache,

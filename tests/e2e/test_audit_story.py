@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from user_shell import Shell
 
-from ganops import bootstrap, commands, provenance_commands, workspace
+from ganops import bootstrap, workspace
 from ganops.bootstrap import App
+from ganops.commands import provenance, versions
 from ganops.evaluation.compare import Comparison, Contrast
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.protocol import Protocol
@@ -98,7 +99,7 @@ def test_history_audit_and_page_tell_the_story(app: App, tmp_path: Path, capsys:
     manual.keep("The story")
     root = app.layout.root
 
-    commands.history(root, all_models=False, json=True)
+    versions.history(root, all_models=False, json=True)
     events = json.loads(capsys.readouterr().out)["events"]
     told = [(event["event"], event["version"], event["actor"]) for event in events if event["event"] != "registered"]
     actor = app.journal.actor
@@ -113,7 +114,7 @@ def test_history_audit_and_page_tell_the_story(app: App, tmp_path: Path, capsys:
 
     pages = {}
     for version in (2, 3, 4):
-        provenance_commands.audit_show(root, version, tmp_path / "page.html")
+        provenance.audit_show(root, version, tmp_path / "page.html")
         pages[version] = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "stage Production (alias champion)" in pages[2]
     assert "customers complain of version 3" in pages[2] and "customers complain of version 3" in pages[3]

@@ -68,7 +68,7 @@ def test_ctrl_c_says_that_it_can_go_on(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ganops.commands.status", interrupted)
+    monkeypatch.setattr("ganops.commands.versions.status", interrupted)
     monkeypatch.setattr(sys, "argv", ["ganops", "status"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import ganops.stages.score as scoring
-from ganops import commands
-from ganops.commands import _print_addition
+import ganops.stages.score as measuring
+from ganops.commands import scoring
+from ganops.commands.data import _print_addition
 from ganops.data.raw_store import AddReport
 from ganops.stages.score_cache import Cache
 
@@ -36,7 +36,7 @@ def test_the_same_remark_of_the_cache_is_told_once(
             cache.recall({"thing": number}, lambda: {"x": np.zeros(1)})
         return SimpleNamespace(to_json=dict)
 
-    monkeypatch.setattr(scoring, "score", measure)
-    commands.score(tmp_path, None, keep=True, json=True, a="a", b="b")
+    monkeypatch.setattr(measuring, "score", measure)
+    scoring.score(tmp_path, None, keep=True, json=True, a="a", b="b")
     remarks = capsys.readouterr().err.splitlines()
     assert len(remarks) == len(set(remarks)) and sum("cannot be written" in remark for remark in remarks) == 1

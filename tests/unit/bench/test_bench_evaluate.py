@@ -8,7 +8,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from ganops import commands
 from ganops.bench import evaluate_frechet, evaluate_neighbours
 from ganops.bench.evaluate import PARTS, bench_evaluation
 from ganops.bench.evaluate_cache import cache_rows
@@ -16,6 +15,7 @@ from ganops.bench.evaluate_forward import WAYS, inception_rows, noise, quick, ra
 from ganops.bench.evaluate_frechet import frechet_rows
 from ganops.bench.evaluate_neighbours import full_matrices, neighbour_rows
 from ganops.bench.rows import NO_TARGET, Row, Target, in_turns
+from ganops.commands import bench
 from ganops.errors import DamagedFile, UnknownName
 from ganops.evaluation.manifold import ManifoldReference, manifold, manifold_values
 from ganops.reports.bench_evaluate import print_evaluation_bench
@@ -146,7 +146,7 @@ def test_only_the_parts_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_part_that_there_is_not_is_named() -> None:
     with pytest.raises(UnknownName, match=r"'fid' is not among .*: frechet, inception, neighbours, cache"):
-        commands.bench_evaluate(["fid"], 1, None, 1, json=False)
+        bench.evaluate(["fid"], 1, None, 1, json=False)
 
 
 def test_weights_that_are_not_published_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ganops import commands
+from ganops.commands import models
 from ganops.errors import ConfigError, UserError
 from ganops.models import FAMILIES
 from ganops.reports.families import FamilyRow, family_rows, print_families, table_cells
@@ -65,7 +65,7 @@ def test_a_family_that_cannot_do_the_size_says_which_it_can(large_rows: list[Fam
 
 
 def test_the_command_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    commands.models(tmp_path, "9x12x3", json=True)
+    models.table(tmp_path, "9x12x3", json=True)
     answer = json.loads(capsys.readouterr().out)
     assert answer["image_shape"] == [3, 9, 12]
     assert [row["name"] for row in answer["families"]] == list(FAMILIES)
@@ -73,15 +73,15 @@ def test_the_command_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_the_size_is_the_given_one_or_the_workspaces_or_the_default(tmp_path: Path, repository: Path) -> None:
-    assert commands.shape_to_show(tmp_path, None) == (1, 28, 28)
-    assert commands.shape_to_show(tmp_path, "32x48x3") == (3, 32, 48)
-    assert commands.shape_to_show(tmp_path, "32x48") == (1, 32, 48)
+    assert models.shape_to_show(tmp_path, None) == (1, 28, 28)
+    assert models.shape_to_show(tmp_path, "32x48x3") == (3, 32, 48)
+    assert models.shape_to_show(tmp_path, "32x48") == (1, 32, 48)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(repository / name, tmp_path)
-    assert commands.shape_to_show(tmp_path, None) == (1, 28, 28)
+    assert models.shape_to_show(tmp_path, None) == (1, 28, 28)
     edit_params(find(tmp_path), {"data.image_size": [20, 24]})
-    assert commands.shape_to_show(tmp_path, None) == (1, 20, 24)
-    assert commands.shape_to_show(tmp_path, "32x48x3") == (3, 32, 48)
+    assert models.shape_to_show(tmp_path, None) == (1, 20, 24)
+    assert models.shape_to_show(tmp_path, "32x48x3") == (3, 32, 48)
 
 
 def test_what_is_prepared_fills_what_the_configuration_leaves_open(tmp_path: Path, repository: Path) -> None:
@@ -100,19 +100,19 @@ def test_what_is_prepared_fills_what_the_configuration_leaves_open(tmp_path: Pat
         **dict.fromkeys(("sha256", "labels_sha256", "ids_sha256"), dict.fromkeys(splits, "")),
     }
     (folder / "dataset.json").write_text(json.dumps(facts))
-    assert commands.shape_to_show(tmp_path, None) == (3, 40, 30)
+    assert models.shape_to_show(tmp_path, None) == (3, 40, 30)
     edit_params(find(tmp_path), {"data.channels": 1})
-    assert commands.shape_to_show(tmp_path, None) == (1, 40, 30)
+    assert models.shape_to_show(tmp_path, None) == (1, 40, 30)
 
 
 @pytest.mark.parametrize("size", ["4x4", "28x28x2", "28", "0x0", "28x28x1x1", "axb", "", "-8x8"])
 def test_a_size_that_makes_no_sense_is_one_paragraph(size: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="size"):
-        commands.models(tmp_path, size, json=False)
+        models.table(tmp_path, size, json=False)
 
 
 def test_a_broken_configuration_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("candidates: 3\n")
     (tmp_path / "dvc.yaml").write_text("")
     with pytest.raises(ConfigError):
-        commands.models(tmp_path, None, json=False)
+        models.table(tmp_path, None, json=False)

@@ -1,4 +1,4 @@
-"""What the verbs `keys`, `audit` and `reproduce` do: as `commands`, for those who check rather than make."""
+"""The verbs of those who check rather than make: `keys`, `audit` and `reproduce`."""
 
 from __future__ import annotations
 
