@@ -4,16 +4,22 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# every process that is started would compile the package anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-unit soak lint bench bench-train bench-evaluate lock clean
 
 demo: $(READY)  ## the whole path on real digits, in about three minutes on two idle cores
 	$(BIN)/ganops demo demo
 
+# two processes test side by side, in one thread each: what waits for a server leaves its core to the other
+SIDE_BY_SIDE := -n 2 --no-loadscope-reorder
+
 test: lint  ## lint, types, import contracts, then every test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-unit: $(READY)  ## without vendors and without long trainings
-	$(BIN)/python -m pytest tests/unit
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/unit
 
 soak: $(READY)  ## races and crashes at length, about half an hour; prints the figures of docs/reliability.md
 	GANOPS_SOAK=1 $(BIN)/python -m pytest -q tests/promotion/test_races.py tests/promotion/test_crashes.py

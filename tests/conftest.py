@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,3 +24,28 @@ for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "GANOPS_IN_PIPELINE"):
 def repository() -> Path:
     """The root of this repository, which is a workspace too."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes test: a file each, and what shares a long training or a server, in one of them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = file.rpartition("/")[0]
+            return folder if folder in ("tests/e2e", "tests/promotion") else file
+
+    return ByFile(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many ways of tampering were found, which stands in docs/reliability.md."""
+    name = "test_tampering_is_found_and_named"
+    counts = {
+        outcome: len([report for report in terminalreporter.stats.get(outcome, []) if name in report.nodeid])
+        for outcome in ("passed", "failed")
+    }
+    if tried := sum(counts.values()):
+        terminalreporter.write_line(f"tampering: {counts['passed']} of {tried} ways found and named")

@@ -12,20 +12,27 @@ from ganops import workspace
 from ganops.layout import Layout
 
 
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace as `ganops init` makes it, at a small budget; to be copied."""
+    folder = tmp_path_factory.mktemp("initialised")
+    Shell(folder)("init", "mine")
+    workspace.edit_params(Layout(folder / "mine"), SMALL)
+    return folder / "mine"
+
+
 @pytest.fixture
-def new_workspace(tmp_path: Path) -> Shell:
+def new_workspace(initialised: Path, tmp_path: Path) -> Shell:
     """A workspace with no data yet, at a small budget."""
-    Shell(tmp_path)("init", "mine")
-    workspace.edit_params(Layout(tmp_path / "mine"), SMALL)
+    shutil.copytree(initialised, tmp_path / "mine", symlinks=True)
     return Shell(tmp_path / "mine")
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def trained(initialised: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A workspace after its first run; tests may look, and may not change it."""
     folder = tmp_path_factory.mktemp("trained")
-    Shell(folder)("init", "mine")
-    workspace.edit_params(Layout(folder / "mine"), SMALL)
+    shutil.copytree(initialised, folder / "mine", symlinks=True)
     shell = Shell(folder / "mine")
     shell("data", "add", "digits")
     shell("run")
@@ -37,14 +44,3 @@ def copied(trained: Shell, tmp_path: Path) -> Shell:
     """The trained workspace, moved elsewhere: it stores no absolute path that matters."""
     shutil.copytree(trained.folder, tmp_path / "moved", symlinks=True)
     return Shell(tmp_path / "moved")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many ways of tampering were found, which stands in docs/reliability.md."""
-    name = "test_tampering_is_found_and_named"
-    counts = {
-        outcome: len([report for report in terminalreporter.stats.get(outcome, []) if name in report.nodeid])
-        for outcome in ("passed", "failed")
-    }
-    if tried := sum(counts.values()):
-        terminalreporter.write_line(f"tampering: {counts['passed']} of {tried} ways found and named")

@@ -365,7 +365,7 @@ def test_a_run_that_is_ended_leaves_nothing_at_work_and_is_taken_up(new_workspac
         process.kill()
     _, said = process.communicate(timeout=60)
     assert (process.returncode, "stopped: " in said) == ((130, True) if way == "Ctrl-C" else (-9, False)), said
-    for _ in range(20):
+    for _ in range(200):
         if not _working_in(new_workspace.folder):
             break
         time.sleep(0.1)

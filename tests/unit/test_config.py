@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,12 +18,17 @@ from ganops.presets import PRESETS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def params() -> dict[str, Any]:
+@cache
+def read_once() -> dict[str, Any]:
     return YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
 
 
+def params() -> dict[str, Any]:
+    return copy.deepcopy(read_once())
+
+
 def changed(dotted: str, value: Any) -> dict[str, Any]:
-    mapping = copy.deepcopy(params())
+    mapping = params()
     *sections, key = dotted.split(".")
     section = mapping
     for part in sections:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,27 @@ def _config(**settings: object) -> Config:
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Prepared images of two classes: dark and bright ones."""
     monkeypatch.setattr(training, "MIN_STEPS", 40)
-    layout = Layout(tmp_path)
+    return prepared(Layout(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """The same with their reference; to be copied."""
+    layout = prepared(Layout(tmp_path_factory.mktemp("made")))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(training, "MIN_STEPS", 40)
+        reference(layout, _config())
+    return layout
+
+
+@pytest.fixture
+def made(made_once: Layout, tmp_path: Path) -> Layout:
+    """A workspace with a reference, to change."""
+    shutil.copytree(made_once.root, tmp_path / "made")
+    return Layout(tmp_path / "made")
+
+
+def prepared(layout: Layout) -> Layout:
     random = np.random.default_rng(0)
     for name, count in COUNTS.items():
         folder = layout.prepared / name
@@ -86,12 +107,11 @@ def test_the_same_inputs_give_the_same_bytes(layout: Layout) -> None:
     assert digests()["reference.json"] != first["reference.json"]
 
 
-def test_select_can_be_read_where_test_is_not(layout: Layout) -> None:
-    reference(layout, _config())
-    (layout.reference / "test" / "features.npy").unlink()
-    assert len(select_reference(layout.reference).features) == COUNTS["select"]
+def test_select_can_be_read_where_test_is_not(made: Layout) -> None:
+    (made.reference / "test" / "features.npy").unlink()
+    assert len(select_reference(made.reference).features) == COUNTS["select"]
     with pytest.raises(UserError, match="ganops reference"):
-        test_reference(layout.reference)
+        test_reference(made.reference)
 
 
 def test_with_labels_it_is_a_classifier_and_says_why(layout: Layout) -> None:
@@ -208,36 +228,33 @@ def test_a_damaged_reference_is_named(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("features", [np.zeros((120, 8), np.float32), np.zeros((120, 9), np.float32), np.ones(5)])
-def test_damaged_features_are_named(layout: Layout, features: Any) -> None:
-    reference(layout, _config())
-    np.save(layout.reference / "select" / "features.npy", features)
+def test_damaged_features_are_named(made: Layout, features: Any) -> None:
+    np.save(made.reference / "select" / "features.npy", features)
     with pytest.raises(UserError, match=r"select/features\.npy .*ganops reference"):
-        select_reference(layout.reference)
+        select_reference(made.reference)
 
 
 @pytest.mark.parametrize(
     "changed", ["select/features", "select/classes", "select/ids", "select/pixels", "train/features", "train/pixels"]
 )
-def test_arrays_are_bound_to_their_digests(layout: Layout, changed: str) -> None:
-    reference(layout, _config())
-    path = layout.reference / f"{changed}.npy"
+def test_arrays_are_bound_to_their_digests(made: Layout, changed: str) -> None:
+    path = made.reference / f"{changed}.npy"
     array = np.load(path)
     np.save(path, array[::-1])
     with pytest.raises(DamagedFile, match=rf"{changed}\.npy is not the file .*`ganops reference` again"):
-        select_reference(layout.reference)
+        select_reference(made.reference)
     np.save(path, array)
-    assert len(select_reference(layout.reference).features) == COUNTS["select"]
+    assert len(select_reference(made.reference).features) == COUNTS["select"]
 
 
 @pytest.mark.parametrize("stranger", [99, -1, 2])
-def test_a_class_that_there_is_not_is_named(layout: Layout, stranger: int) -> None:
-    reference(layout, _config())
-    path = layout.reference / "select" / "classes.npy"
+def test_a_class_that_there_is_not_is_named(made: Layout, stranger: int) -> None:
+    path = made.reference / "select" / "classes.npy"
     classes = np.load(path)
     classes[3] = stranger
     np.save(path, classes)
     with pytest.raises(DamagedFile, match=r"classes\.npy holds a class that is none of the 2"):
-        select_reference(layout.reference)
+        select_reference(made.reference)
 
 
 def _changed_facts(layout: Layout, change: Callable[[dict[str, Any]], object]) -> None:
@@ -249,17 +266,16 @@ def _changed_facts(layout: Layout, change: Callable[[dict[str, Any]], object]) -
 
 @pytest.mark.parametrize("read", [select_reference, test_reference])
 def test_a_reference_of_other_metrics_or_without_digests_is_refused(
-    layout: Layout, read: Callable[[Path], object]
+    made: Layout, read: Callable[[Path], object]
 ) -> None:
-    reference(layout, _config())
-    _changed_facts(layout, lambda facts: facts.update(metric_version=1))
+    _changed_facts(made, lambda facts: facts.update(metric_version=1))
     with pytest.raises(UserError, match=rf"version 1 .* version {METRIC_VERSION}, .*`ganops reference` again"):
-        read(layout.reference)
-    _changed_facts(layout, lambda facts: facts.update(metric_version=METRIC_VERSION))
-    read(layout.reference)
-    _changed_facts(layout, lambda facts: facts["splits"]["train"].pop("sha256"))
+        read(made.reference)
+    _changed_facts(made, lambda facts: facts.update(metric_version=METRIC_VERSION))
+    read(made.reference)
+    _changed_facts(made, lambda facts: facts["splits"]["train"].pop("sha256"))
     with pytest.raises(UserError, match=r"older GanOps .* no digests of its arrays: run `ganops reference` again"):
-        read(layout.reference)
+        read(made.reference)
 
 
 def test_no_reference_yet(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ganops.data.sources import open_source
 from ganops.errors import DamagedFile, DataRefused, SourceRefused, TooFewImages, UnknownName, UserError
 from ganops.evaluation import judge
 from ganops.evaluation.estimate import Measurement
-from ganops.evaluation.extractors import load_extractor
+from ganops.evaluation.extractors import load_extractor, training
 from ganops.evaluation.fd_star import fd_star
 from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import FORMAT, METRIC_VERSION, ReferenceSample, array_digests
@@ -173,14 +173,16 @@ class Gallery:
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     root = tmp_path_factory.mktemp("gallery")
     image_folder(root / "real" / "train", 1, 120)
     image_folder(root / "real" / "test", 2, 120)
     np.save(root / "bare.npy", pictures(3, 150)[0])
     spec = ModelSpec("lite", (1, 8, 8), z_dim=4, width=4)
     save_snapshot(root / "model", build_generator(spec), spec, {})
-    return Gallery(root)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(training, "MIN_STEPS", 60)  # bright and dark are soon told apart
+        yield Gallery(root)
 
 
 def test_images_are_looked_at_by_a_classifier_that_is_fitted_once(

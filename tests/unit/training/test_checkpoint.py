@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,32 +42,45 @@ def state_of(recipe: str = "lite") -> TrainingState:
     return fresh_state(spec_of(candidate), candidate, 0, torch.device("cpu"), "float32", 8)
 
 
-def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
-    expected = run(tmp_path, kimg=SHORT_KIMG)
-    newest, previous = files(tmp_path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A training that was never interrupted: its checkpoints, to be copied, and the digest of what it came to."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, digest(run(folder, kimg=SHORT_KIMG))
+
+
+@pytest.fixture
+def left(whole: tuple[Path, str], tmp_path: Path) -> Path:
+    """The checkpoints that it left, in a folder of that name, which is their key."""
+    folder = tmp_path / whole[0].name
+    shutil.copytree(whole[0], folder)
+    return folder
+
+
+def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(whole: tuple[Path, str], left: Path) -> None:
+    newest, previous = files(left)
     newest.write_bytes(newest.read_bytes()[:-100])
-    result = run(tmp_path, kimg=SHORT_KIMG)
+    result = run(left, kimg=SHORT_KIMG)
     assert result.resumed_at == images_seen(previous)
     assert newest.name in result.notes[0] and "damaged" in result.notes[0]
-    assert digest(result) == digest(expected)
+    assert digest(result) == whole[1]
 
 
-def test_with_no_whole_checkpoint_it_starts_anew_and_says_so(tmp_path: Path) -> None:
-    expected = run(tmp_path, kimg=SHORT_KIMG)
-    for path in tmp_path.iterdir():
+def test_with_no_whole_checkpoint_it_starts_anew_and_says_so(whole: tuple[Path, str], left: Path) -> None:
+    for path in left.iterdir():
         path.write_bytes(b"")
-    result = run(tmp_path, kimg=SHORT_KIMG)
+    result = run(left, kimg=SHORT_KIMG)
     assert result.resumed_at == 0
     assert sum("damaged" in note for note in result.notes) == 2
-    assert digest(result) == digest(expected)
+    assert digest(result) == whole[1]
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_by_name_and_digest(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_configuration_is_refused_by_name_and_digest(
+    whole: tuple[Path, str], tmp_path: Path
+) -> None:
     mine, other = tmp_path / ("a" * 32), tmp_path / ("b" * 32)
-    expected = run(mine, kimg=SHORT_KIMG)
+    mine.mkdir()
     run(other, kimg=SHORT_KIMG, generator_lr=1e-2)
-    for path in files(mine):
-        path.unlink()
     for path in files(other):
         path.rename(mine / path.name)
     newest = files(mine)[0]
@@ -74,7 +88,7 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_name_and_digest(tmp
     assert result.resumed_at == 0
     assert newest.name in result.notes[0]
     assert "another configuration (digest bbbbbbbbbbbb, not aaaaaaaaaaaa)" in result.notes[0]
-    assert digest(result) == digest(expected)
+    assert digest(result) == whole[1]
 
 
 def test_a_checkpoint_of_other_networks_or_threads_is_refused(tmp_path: Path) -> None:
@@ -273,19 +287,19 @@ def test_a_checkpoint_with_foreign_tensors_is_passed_over(tmp_path: Path, tensor
         lambda path: path.symlink_to(path),
     ],
 )
-def test_what_is_no_regular_file_is_left_alone_and_named(tmp_path: Path, put: Callable[[Path], None]) -> None:
-    folder = tmp_path / "checkpoints"
-    expected = run(folder, kimg=0.1)
-    strange = folder / f"99-{'9' * 12}.{'0' * 16}.safetensors"
+def test_what_is_no_regular_file_is_left_alone_and_named(
+    whole: tuple[Path, str], left: Path, put: Callable[[Path], None]
+) -> None:
+    strange = left / f"99-{'9' * 12}.{'0' * 16}.safetensors"
     put(strange)
-    result = run(folder, kimg=0.1)
-    assert result.resumed_at > 0 and digest(result) == digest(expected)
+    result = run(left, kimg=SHORT_KIMG)
+    assert result.resumed_at > 0 and digest(result) == whole[1]
     assert any(strange.name in note and "left alone" in note for note in result.notes)
-    state, store = state_of("dcgan"), CheckpointStore(folder)
+    state, store = state_of("dcgan"), CheckpointStore(left)
     store.save(state)
     assert store.resume_at() == result.resumed_at
     store.clear()
-    assert [path.name for path in folder.iterdir()] == [strange.name]
+    assert [path.name for path in left.iterdir()] == [strange.name]
 
 
 def test_a_checkpoint_that_cannot_be_forgotten_does_not_end_the_training(

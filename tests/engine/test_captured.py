@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from training_run import BATCH, IMAGES, LABELS, Recorder, candidate_of, digest, 
 
 from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import ConfigError
+from ganops.evaluation.threads import one_thread
 from ganops.models import FAMILIES
 from ganops.training import loop, recording
 from ganops.training.captured import Captured, Step, step_for
@@ -30,6 +31,14 @@ from ganops.training.state import TrainingState, fresh_state, gradients_of, tens
 from ganops.training.step import take_step
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
 CHANGING: dict[str, Any] = {
     "betas": (0.0, 0.9),
     "gamma": 2.0,
