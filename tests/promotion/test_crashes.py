@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def ready(promoted: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 @pytest.mark.parametrize("act", list(ACTS))
 def test_a_kill_anywhere_leaves_the_old_champion_or_the_new_one(
-    act: str, crew: Crew, ready: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    act: str, crew: Crew, ready: dict[str, Path], tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     old, new = ACTS[act]
     shutil.copytree(ready[act], tmp_path / "whole")
@@ -64,8 +65,7 @@ def test_a_kill_anywhere_leaves_the_old_champion_or_the_new_one(
             ends[champion] += 1
             shutil.rmtree(again)
         shutil.rmtree(crashed)
-    with capsys.disabled():
-        print(
-            f"\ncrashes: {act}: killed at {len(range(0, calls, step))} of {calls} points; after the restart the old "
-            f"champion {ends[old]} times, the new one {ends[new]} times, whole each time"
-        )
+    tell(
+        f"crashes: {act}: killed at {len(range(0, calls, step))} of {calls} points; after the restart the old "
+        f"champion {ends[old]} times, the new one {ends[new]} times, whole each time"
+    )

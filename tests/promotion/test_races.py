@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -58,13 +58,13 @@ def shared(crew: Crew, postgres: Postgres, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_eight_processes_on_sqlite(
-    number: int, contest: Path, crew: Crew, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    number: int, contest: Path, crew: Crew, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     shutil.copytree(contest, tmp_path / "mine")
     app = App(workspaces.load(Layout(tmp_path / "mine")))
     began = time.monotonic()
     told = crew.at_once([("promote", {"folder": str(app.layout.root), "version": n}, {}) for n in range(2, 10)])
-    _require_serial([app], told, capsys, f"SQLite, round {number + 1}", time.monotonic() - began)
+    _require_serial([app], told, tell, f"SQLite, round {number + 1}", time.monotonic() - began)
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
@@ -74,7 +74,7 @@ def test_eight_processes_of_two_workspaces_on_postgresql(
     postgres: Postgres,
     crew: Crew,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folders, template, locks = shared
@@ -91,14 +91,14 @@ def test_eight_processes_of_two_workspaces_on_postgresql(
     told = crew.at_once(
         [("promote", {"folder": str(apps[n % 2].layout.root), "version": n}, environment) for n in range(2, 10)]
     )
-    _require_serial(apps, told, capsys, f"PostgreSQL, round {number + 1}", time.monotonic() - began)
+    _require_serial(apps, told, tell, f"PostgreSQL, round {number + 1}", time.monotonic() - began)
     assert len({app.registrar.workspace for app in apps}) == 2
 
 
 def _require_serial(
     apps: Sequence[App],
     told: Sequence[dict[str, object]],
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
     what: str,
     seconds: float,
 ) -> None:
@@ -122,8 +122,7 @@ def _require_serial(
     assert Counter(champion_and_stages(apps[0])[1].values())["Production"] == 1
     promoted = [entry.version for entry in lines if entry.event == "promoted"]
     order = " ".join(str(entry.version) for entry in lines)
-    with capsys.disabled():
-        print(f"\nraces: {what}: order {order}; champions 1 {' '.join(map(str, promoted))}; {seconds:.1f} s")
+    tell(f"races: {what}: order {order}; champions 1 {' '.join(map(str, promoted))}; {seconds:.1f} s")
 
 
 def _decisions(apps: Sequence[App]) -> list[Entry]:
