@@ -35,6 +35,7 @@ from ganops.stages.score_measuring import (
     measure,
     require_comparable,
     require_enough,
+    require_varied,
 )
 from ganops.stages.score_notes import notes
 from ganops.stages.score_request import (
@@ -114,6 +115,7 @@ def score(
     inputs = open_inputs(request, registries, observe)
     require_train(wanted, inputs)
     require_enough(inputs, request.num_images)
+    require_varied(inputs)
     with _refusing():
         chosen = choose_extractor(
             request.extractor, inputs, workspace_extractor, cache, partial(observe, "make the extractor")

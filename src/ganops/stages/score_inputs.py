@@ -54,7 +54,7 @@ class Images:
 @final
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features (N, d), float32 or float64, finite and not all the same, that somebody computed before."""
+    """Features (N, d), float32 or float64, finite, that somebody computed before."""
 
     name: str
     features: npt.NDArray[Any]
@@ -210,7 +210,7 @@ def checked_features(features: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     """float32 or float64 (N, d), in memory.
 
     Raises:
-        DataRefused: there are none, a number is not finite or too large, or all vectors are the same.
+        DataRefused: there are none, or a number is not finite or too large.
     """
     wide = features.dtype.itemsize > 4
     with np.errstate(over="ignore"):  # a longer float may not fit: infinite, and told below
@@ -219,18 +219,13 @@ def checked_features(features: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         raise DataRefused(f"{name} holds no features: its shape is {features.shape}.")
     if bad := int((~np.isfinite(found)).any(1).sum()):
         raise DataRefused(
-            f"{bad} of {len(found)} features of {name} hold a number that is not finite (NaN or infinite): nothing can "
-            "be measured with them. Compute them again."
+            f"The features of {bad} of {len(found)} images of {name} hold a number that is not finite (NaN or "
+            "infinite): nothing can be measured with them. Compute them again."
         )
     if (largest := max(-float(found.min()), float(found.max()))) > LARGEST:
         raise DataRefused(
             f"Features of {name} reach {largest:.1e}: {TOO_LARGE}. Look at what they were computed with, or divide "
             "those of both sides by the same number."
-        )
-    if len(found) > 1 and not np.ptp(found, axis=0).any():
-        raise DataRefused(
-            f"All {len(found)} features of {name} are the same: they have no spread to measure. Look at the images, "
-            "and at what the features were computed with."
         )
     return found
 

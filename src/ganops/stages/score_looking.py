@@ -102,7 +102,7 @@ class Looking:
         """What is seen of each, by role.
 
         Raises:
-            DataRefused: features are not finite, or all the same.
+            DataRefused: features are not finite.
             ExtractorError: those that the extractor gives are not finite.
         """
         return {role: self._side(role, item) for role, item in inputs.items()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ganops.errors import TooFewImages, UserError
+from ganops.errors import DataRefused, TooFewImages, UserError
 from ganops.evaluation.compare import Comparison, compare
 from ganops.evaluation.extractors import Extractor
 from ganops.evaluation.manifold import NEIGHBOURS
@@ -16,7 +16,7 @@ from ganops.evaluation.reference import METRIC_VERSION, ReferenceSample, referen
 from ganops.evaluation.sample import Sample
 from ganops.evaluation.threads import one_thread
 from ganops.progress import Progress
-from ganops.stages.score_inputs import Features, Input, Model, Pinned
+from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned
 from ganops.stages.score_looking import Seen
 from ganops.stages.score_shared import row_prints
 
@@ -46,6 +46,18 @@ def require_enough(inputs: Mapping[str, Input], num_images: int | None) -> None:
                 f"needed on either side: precision and recall look at the {NEIGHBOURS} nearest neighbours, in halves. "
                 "For an interval that says something, hundreds are needed."
             )
+
+
+def require_varied(inputs: Mapping[str, Input]) -> None:
+    """Raises DataRefused where all images or features of B are the same; A may have collapsed so, and is measured."""
+    b = inputs["b"]
+    rows = b.features if isinstance(b, Features) else b.images.images_u8 if isinstance(b, Images) else None
+    if rows is not None and not any((row != rows[0]).any() for row in rows):
+        alike = "have the same features" if isinstance(b, Features) else "are the same"
+        raise DataRefused(
+            f"All {len(rows)} images of {b.name} {alike}: nothing can be measured against a B without any variety. Name "
+            "real images as B; what is judged, and may have collapsed, is A."
+        )
 
 
 def _require_enough_beside(inputs: Mapping[str, Input]) -> None:

@@ -22,6 +22,7 @@ _ROLES = {"a": "A", "b": "B", "train": "the training images", "heldout": "the he
 
 def notes(inputs: Mapping[str, Input], sides: Mapping[str, Seen], chosen: Chosen | None) -> Iterator[str]:
     """One sentence each, most serious first."""
+    yield from _collapsed(sides["a"])
     yield from _the_same(inputs, sides)
     yield from _trained_on_the_reference(inputs)
     yield from _few(sides)
@@ -45,6 +46,18 @@ def notes_on_extractor(chosen: Chosen) -> Iterator[str]:
             "The extractor was fitted to B itself, so that it may see B more sharply than A, and distances may come "
             "out larger. Name other images of the same kind with --train, or a pinned extractor with --extractor DIR."
         )
+
+
+def _collapsed(a: Seen) -> Iterator[str]:
+    if _is_one_image(a):
+        yield (
+            f"All {len(a):,} images of A look the same: it has collapsed onto one image. Distances and shares say how "
+            "far that is from B."
+        )
+
+
+def _is_one_image(side: Seen) -> bool:
+    return len(side.features) > 1 and not bool(np.ptp(side.features, axis=0).any())
 
 
 def _the_same(inputs: Mapping[str, Input], sides: Mapping[str, Seen]) -> Iterator[str]:
@@ -85,7 +98,8 @@ def _few(sides: Mapping[str, Seen]) -> Iterator[str]:
                 f"{1 / count:.1%}, and their intervals are rough."
             )
         repeated = int(repeated_rows(sides[role].features).sum())
-        if repeated and (role == "a" or repeated <= MOST_REPEATED * count):  # else they are left out
+        measured = not _is_one_image(sides[role]) if role == "a" else repeated <= MOST_REPEATED * count
+        if repeated and measured:  # else it is told above, or they are left out
             yield (
                 f"{repeated:,} of {count:,} images of {_ROLES[role]} look the same as {NEIGHBOURS} others or more: "
                 "nothing can lie in their balls, which lowers "

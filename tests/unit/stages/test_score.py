@@ -332,6 +332,26 @@ def test_without_more_images_than_features_there_is_no_fd_star(given: Path) -> N
     assert "fd_star" in scored(given / "b-wide.npy", given / "b-wide.npy").metrics, "0, by definition"
 
 
+def test_a_generator_that_makes_one_image_for_ever_is_measured_and_fares_worst(given: Path) -> None:
+    np.save(given / "constant.npy", np.tile(normal(2, 200)[:1], (300, 1)))
+    honest, collapsed = scored(given / "a.npy", given / "b.npy"), scored(given / "constant.npy", given / "b.npy")
+    assert set(collapsed.metrics) == set(honest.metrics)
+    for name in ("fd", "fd_star", "kid", "kid_subsets", "kernel_distance"):
+        assert collapsed.metrics[name].low > honest.metrics[name].high, name
+    assert value(collapsed, "recall") == 0.0 and value(collapsed, "coverage") < 0.1
+    assert collapsed.notes[0].startswith("All 300 images of A look the same: it has collapsed")
+    assert not any("look the same as 5 others" in note for note in collapsed.notes)
+    collapsed.to_json()
+
+
+def test_images_of_one_kind_only_are_measured(gallery: Gallery, tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.repeat(pictures(3, 1)[0], 100, axis=0))
+    asked: dict[str, Any] = {"split": ":test", "train": gallery.real, "cache": gallery.cache}
+    one, many = scored(tmp_path / "one.npy", gallery.real, **asked), scored(gallery.bare, gallery.real, **asked)
+    assert one.metrics["fd_star"].low > many.metrics["fd_star"].high and value(one, "recall") == 0.0
+    assert {"memorisation", "copies"} <= set(one.metrics) and value(one, "class_coverage") < 0.7
+
+
 def test_what_says_nothing_is_left_out_with_the_reason(given: Path) -> None:
     np.save(given / "far-a.npy", normal(1, 100) + 1e8)
     np.save(given / "far-b.npy", normal(2, 100) + 1e8)
@@ -544,8 +564,9 @@ def broken(folder: Path) -> None:
     ("a", "b", "asked", "error", "said"),
     [
         ("a.npy", "wide.npy", {}, UserError, r"differ in width: .*a.npy has 6 .*wide.npy has 9"),
-        ("nan.npy", "b.npy", {}, DataRefused, r"6 of 50 features of .*nan.npy .* not finite"),
-        ("a.npy", "constant.npy", {}, DataRefused, r"All 50 features of .*constant.npy are the same"),
+        ("nan.npy", "b.npy", {}, DataRefused, r"features of 6 of 50 images of nan.npy .* not finite"),
+        ("a.npy", "constant.npy", {}, DataRefused, r"All 50 images of .*constant.npy have the same features"),
+        ("grey.npy", "large.npy", {}, DataRefused, r"All 20 images of .*large.npy are the same"),
         ("one.npy", "b.npy", {}, TooFewImages, r"1 image of .*one.npy would be measured, and at least 12"),
         ("a.npy", "five.npy", {}, TooFewImages, r"5 images of .*five.npy would"),
         ("none.npy", "b.npy", {}, DataRefused, r"none.npy holds no features"),
@@ -567,8 +588,8 @@ def broken(folder: Path) -> None:
         ("whole.npy", "b.npy", {}, SourceRefused, r"int64 of shape \(50, 6\), which is neither images nor features"),
         ("floats.npy", "b.npy", {}, SourceRefused, r"Images are uint8"),
         ("no-images.npy", "b.npy", {}, SourceRefused, r"no-images.npy is empty"),
-        ("grey.npy", "colour.npy", {}, UserError, r"colour.npy holds colour images and .*grey.npy grey ones"),
-        ("grey.npy", "large.npy", {}, UserError, r"grey.npy holds images of 8x8 .*large.npy of 9x8"),
+        ("colour.npy", "grey.npy", {}, UserError, r"colour.npy holds colour images and .*grey.npy grey ones"),
+        ("large.npy", "grey.npy", {}, UserError, r"large.npy holds images of 9x8 .*grey.npy of 8x8"),
         ("empty", "b.npy", {}, SourceRefused, r"empty is empty"),
         ("mixed", "grey.npy", {}, SourceRefused, r"different sizes"),
         ("grey.npy", "grey.npy", {"extractor": "classifier"}, UserError, r"not a label"),
