@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
@@ -18,7 +18,8 @@ from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import train_rows
 from ganops.evaluation.sample import BATCH_SIZE
 from ganops.files import digest_json, sha256_bytes
-from ganops.models.sampling import generate
+from ganops.models.networks import Generator
+from ganops.models.sampling import evaluating, generate, images_from
 from ganops.provenance.code import modules_digest
 from ganops.stages.score_cache import Arrays, Cache
 from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned, checked_features
@@ -26,11 +27,10 @@ from ganops.stages.score_request import Observer
 
 NUM_IMAGES = 10_000
 """That a model makes, unless told otherwise."""
-SHOWN = 256
-"""Images of a model that are kept to be looked at."""
 _DRAW_STREAM = 5
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 _NOTHING: F32 = np.empty((0, 0), np.float32)
 
 
@@ -44,8 +44,8 @@ class Seen:
     features: (n, d); of training and held-out images only where a metric asks for them, else (0, d).
     classes: int64 (n,), as the extractor sees them; None where it knows none. imagenet: see `evaluation.sample.Sample`.
     pixels: (n, p), see `evaluation.pixels`; (0, 0) where there are no images, or no training images to hold against.
-    images_u8, order: image i of the n is `images_u8[order[i]]`, uint8 (C, H, W), for a person to look at; of a model
-        only the first few are there, of features none (None).
+    shape: of its images, (C, H, W). shown: those of some rows of the n, uint8 (len(rows), C, H, W), for a person to
+        look at; of a model they are made again. None both where there are no images.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Seen:
     classes: npt.NDArray[np.int64] | None = None
     imagenet: F32 | None = None
     pixels: F32 = field(default_factory=lambda: _NOTHING)
-    images_u8: U8 | None = None
-    order: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    shape: tuple[int, int, int] | None = None
+    shown: Callable[[Rows], U8] | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -66,11 +66,6 @@ class Seen:
     def same_as(self, other: Seen) -> bool:
         """Whether both are the very same images or features; a model makes others each time."""
         return "model" not in (self.kind, other.kind) and (self.sha256, len(self)) == (other.sha256, len(other))
-
-    def shown(self, rows: npt.NDArray[np.int64]) -> U8:
-        """Those of its images, uint8 (len(rows), C, H, W)."""
-        assert self.images_u8 is not None, "there is nothing to show"
-        return np.asarray(self.images_u8[self.order[rows]])
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -119,7 +114,7 @@ class Looking:
             return Seen(item.name, "features", digest, None, len(rows), item.features[rows])
         return self._stored(role, item, rows) if isinstance(item, Pinned) else self._looked(role, item, rows)
 
-    def _rows(self, role: str, count: int) -> npt.NDArray[np.int64]:
+    def _rows(self, role: str, count: int) -> Rows:
         """Which images, in which order."""
         if role == "a":
             shuffled = np.random.Generator(np.random.Philox(key=[self.seed, _DRAW_STREAM])).permutation(count)
@@ -160,8 +155,8 @@ class Looking:
             classes=_ordered(probabilities, order).argmax(1) if probabilities.shape[1] else None,
             imagenet=_ordered(seen["imagenet"], order) if "imagenet" in seen else None,
             pixels=_ordered(pixel_features(images.images_u8), order) if self.with_pixels else _NOTHING,
-            images_u8=images.images_u8,
-            order=order,
+            shape=images.shape,
+            shown=lambda rows: np.asarray(images.images_u8[order[rows]]),
         )
 
     def _observed(self, role: str, name: str, images: ImageSet, digest: str) -> Arrays:
@@ -180,20 +175,19 @@ class Looking:
         return self.cache.recall(_key(extractor, digest, keep), observe)
 
     def _made(self, role: str, model: Model) -> Seen:
-        """Images are streamed to the extractor: beside what it sees only `SHOWN` of them are kept."""
+        """Images are streamed to the extractor, and none is kept."""
         extractor, count = self._extractor, self.num_images or NUM_IMAGES
         # other latents than A's, or a model against itself would make the same images twice
         seed = self.seed if role == "a" else self.seed + 1
         features = np.empty((count, extractor.dim), np.float32)
         classes = np.empty(count, np.int64)
-        imagenet, pixels, kept, done = [], [], [], 0
+        imagenet, pixels, done = [], [], 0
         for batch in generate(model.snapshot.generator, count, seed, BATCH_SIZE):
             observed = extractor.observe(batch)
             part = slice(done, done + len(batch))
             features[part], classes[part] = observed.features, observed.classes
             imagenet += [observed.imagenet] if observed.imagenet is not None else []
             pixels += [pixel_features(batch)] if self.with_pixels else []
-            kept += [batch.numpy()[: SHOWN - done]] if done < SHOWN else []
             done = part.stop
             self.observe(_step(role), done, count, "generating and looking")
         self.observe(_step(role), count, count, "done")
@@ -207,8 +201,8 @@ class Looking:
             classes=classes if extractor.card.classes else None,
             imagenet=np.concatenate(imagenet) if imagenet else None,
             pixels=np.concatenate(pixels) if pixels else _NOTHING,
-            images_u8=np.concatenate(kept),
-            order=np.arange(min(count, SHOWN)),
+            shape=model.shape,
+            shown=partial(_made_again, model.snapshot.generator, seed),
         )
 
     @property
@@ -217,7 +211,13 @@ class Looking:
         return self.extractor
 
 
-def _ordered(rows: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def _made_again(generator: Generator, seed: int, rows: Rows) -> U8:
+    """Image i of a seed can be made without those before it."""
+    with evaluating(generator):
+        return np.concatenate([images_from(generator, seed, int(row), 1).cpu().numpy() for row in rows])
+
+
+def _ordered(rows: npt.NDArray[Any], order: Rows) -> npt.NDArray[Any]:
     return rows[order] if len(rows) else rows
 
 

@@ -55,7 +55,7 @@ def require_varied(inputs: Mapping[str, Input]) -> None:
     if rows is not None and not any((row != rows[0]).any() for row in rows):
         alike = "have the same features" if isinstance(b, Features) else "are the same"
         raise DataRefused(
-            f"All {len(rows)} images of {b.name} {alike}: nothing can be measured against a B without any variety. Name "
+            f"All {len(rows)} images of {b.name} {alike}: nothing can be measured against a B without variety. Name "
             "real images as B; what is judged, and may have collapsed, is A."
         )
 
@@ -144,7 +144,7 @@ def _reference(sides: Mapping[str, Seen], extractor: Extractor | None) -> Refere
     sha256 = extractor.sha256 if extractor else _GIVEN
     card = extractor.card if extractor else None
     with_pixels = comparable_pixels(sides)
-    shown = next((side.images_u8 for side in sides.values() if side.images_u8 is not None), None)
+    shape = next((side.shape for side in sides.values() if side.shape is not None), None)
     return ReferenceSample(
         split=b.split or "all",
         features=b.features,
@@ -161,5 +161,5 @@ def _reference(sides: Mapping[str, Seen], extractor: Extractor | None) -> Refere
         pixels=held_out.pixels if with_pixels else _NO_PIXELS,
         train_pixels=train.pixels if train and with_pixels else _NO_PIXELS,
         extractor_accuracy=card.accuracy if card else None,
-        grey_repeated=card.repeats_grey(shown.shape[1]) if card and shown is not None else False,
+        grey_repeated=card.repeats_grey(shape[0]) if card and shape is not None else False,
     )
