@@ -69,6 +69,8 @@ def side(facts: Mapping[str, Any]) -> str:
 
 def seen_by(protocol: Mapping[str, Any]) -> str:
     """The extractor in words."""
+    if protocol["extractor"] == "pixels":
+        return "no extractor: these metrics look at the pixels alone"
     if protocol["extractor_origin"] is None:
         return f"whatever computed the features, {protocol['dim']} for each image"
     accuracy = finite(protocol["extractor_accuracy"])

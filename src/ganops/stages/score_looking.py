@@ -41,7 +41,8 @@ class Seen:
 
     kind: `images`, `model`, `features` or `reference`. sha256: of the images' pixels, the snapshot, the features, or
         what identifies a workspace's reference.
-    features: (n, d); of training and held-out images only where a metric asks for them, else (0, d).
+    features: (n, d), d being 0 where only pixels are asked for; of training and held-out images only where a metric
+        asks for them, else (0, d).
     classes: int64 (n,), as the extractor sees them; None where it knows none. imagenet: see `evaluation.sample.Sample`.
     pixels: (n, p), see `evaluation.pixels`; (0, 0) where there are no images, or no training images to hold against.
     shape: of its images, (C, H, W). shown: those of some rows of the n, uint8 (len(rows), C, H, W), for a person to
@@ -82,6 +83,7 @@ class Seen:
 class Looking:
     """How all sides are looked at.
 
+    extractor: None where features were given, or only pixels are asked for.
     num_images: that a model makes; of A's images or features at most that many are drawn. seed: of latents and draws.
     with_pixels: whether there are training images to hold the others against.
     """
@@ -122,7 +124,7 @@ class Looking:
         return train_rows(count) if role == "train" else np.arange(count)
 
     def _stored(self, role: str, item: Pinned, rows: npt.NDArray[np.int64]) -> Seen:
-        sample = item.sample
+        sample, width = item.sample, None if self.extractor else 0
         if role == "train":
             return Seen(
                 item.name,
@@ -130,11 +132,13 @@ class Looking:
                 sample.hash,
                 "train",
                 len(sample.train_pixels),
-                sample.train_features,
+                sample.train_features[:, :width],
                 pixels=sample.train_pixels,
             )
         classes = sample.classes[rows] if sample.num_classes else None
-        seen = Seen(item.name, "reference", sample.hash, sample.split, len(rows), sample.features[rows], classes)
+        seen = Seen(
+            item.name, "reference", sample.hash, sample.split, len(rows), sample.features[rows, :width], classes
+        )
         return seen if not sample.pixels.size else replace(seen, pixels=sample.pixels[rows])
 
     def _looked(self, role: str, item: Images, rows: npt.NDArray[np.int64]) -> Seen:
@@ -161,7 +165,9 @@ class Looking:
 
     def _observed(self, role: str, name: str, images: ImageSet, digest: str) -> Arrays:
         """features (n, d), probabilities (n, classes), and imagenet where A's are asked for."""
-        extractor = self._extractor
+        extractor = self.extractor
+        if extractor is None:
+            return {"features": np.empty((len(images), 0), np.float32), "probabilities": _NOTHING}
         if role == "heldout" or (role == "train" and extractor.card.kind in CENTRED):
             return {"features": np.empty((0, extractor.dim), np.float32), "probabilities": _NOTHING}
         keep = role == "a" and extractor.card.kind == "inception"  # as large as the features again
@@ -176,17 +182,18 @@ class Looking:
 
     def _made(self, role: str, model: Model) -> Seen:
         """Images are streamed to the extractor, and none is kept."""
-        extractor, count = self._extractor, self.num_images or NUM_IMAGES
+        extractor, count = self.extractor, self.num_images or NUM_IMAGES
         # other latents than A's, or a model against itself would make the same images twice
         seed = self.seed if role == "a" else self.seed + 1
-        features = np.empty((count, extractor.dim), np.float32)
+        features = np.empty((count, extractor.dim if extractor else 0), np.float32)
         classes = np.empty(count, np.int64)
         imagenet, pixels, done = [], [], 0
         for batch in generate(model.snapshot.generator, count, seed, BATCH_SIZE):
-            observed = extractor.observe(batch)
             part = slice(done, done + len(batch))
-            features[part], classes[part] = observed.features, observed.classes
-            imagenet += [observed.imagenet] if observed.imagenet is not None else []
+            if extractor is not None:
+                observed = extractor.observe(batch)
+                features[part], classes[part] = observed.features, observed.classes
+                imagenet += [observed.imagenet] if observed.imagenet is not None else []
             pixels += [pixel_features(batch)] if self.with_pixels else []
             done = part.stop
             self.observe(_step(role), done, count, "generating and looking")
@@ -197,18 +204,13 @@ class Looking:
             sha256=model.snapshot.sha256,
             split=None,
             count=count,
-            features=checked_features(features, model.name),
-            classes=classes if extractor.card.classes else None,
+            features=checked_features(features, model.name) if extractor else features,
+            classes=classes if extractor and extractor.card.classes else None,
             imagenet=np.concatenate(imagenet) if imagenet else None,
             pixels=np.concatenate(pixels) if pixels else _NOTHING,
             shape=model.shape,
             shown=partial(_made_again, model.snapshot.generator, seed),
         )
-
-    @property
-    def _extractor(self) -> Extractor:
-        assert self.extractor is not None, "images are looked at"
-        return self.extractor
 
 
 def _made_again(generator: Generator, seed: int, rows: Rows) -> U8:

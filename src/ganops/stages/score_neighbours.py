@@ -35,21 +35,22 @@ def _groups(sides: Mapping[str, Seen]) -> Iterator[Group]:
     show = a.shown
     if show is None:
         return
+    with_features = a.features.shape[1] > 0  # else only pixels are asked for
     with_training = train is not None and comparable_pixels(sides)
 
     def group(title: str, rows: Rows) -> Group:
         strips = [Strip("A", show(rows))]
-        to_b = _distances(a.features[rows], b.features)
-        if train is None or not with_training:
-            strips += _strips(("nearest in B", "second nearest"), b, to_b)
-        else:
-            strips += _strips(("nearest in B",), b, to_b)
+        if with_features:
+            titles = ("nearest in B",) if with_training else ("nearest in B", "second nearest")
+            strips += _strips(titles, b, _distances(a.features[rows], b.features))
+        if train is not None and with_training:
             strips += _strips(("nearest in training",), train, _distances(a.pixels[rows], train.pixels))
         return Group(title, tuple(strips))
 
     yield group("Drawn at random", np.arange(min(len(a), COLUMNS)))
-    few = a.features[:PAIRWISE_LIMIT]
-    yield group(f"Farthest from B, of {len(few):,}", _first(-_to_nearest(few, b.features)))
+    if with_features:
+        few = a.features[:PAIRWISE_LIMIT]
+        yield group(f"Farthest from B, of {len(few):,}", _first(-_to_nearest(few, b.features)))
     if train is not None and with_training:
         to_train, to_held_out = (_to_nearest(a.pixels, side.pixels) for side in (train, sides.get("heldout", b)))
         closeness = to_train / (to_train + to_held_out).clamp(min=1e-12)

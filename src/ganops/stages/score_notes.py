@@ -57,7 +57,7 @@ def _collapsed(a: Seen) -> Iterator[str]:
 
 
 def _is_one_image(side: Seen) -> bool:
-    return len(side.features) > 1 and not bool(np.ptp(side.features, axis=0).any())
+    return side.features.size > 0 and len(side) > 1 and not bool(np.ptp(side.features, axis=0).any())
 
 
 def _the_same(inputs: Mapping[str, Input], sides: Mapping[str, Seen]) -> Iterator[str]:
@@ -90,6 +90,8 @@ def _trained_on_the_reference(inputs: Mapping[str, Input]) -> Iterator[str]:
 
 def _few(sides: Mapping[str, Seen]) -> Iterator[str]:
     wide = sides["a"].features.shape[1]
+    if wide == 0:  # only pixels are asked for
+        return
     for role in ("a", "b"):
         count = len(sides[role])
         if count < FEW_FOR_SHARES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import final, get_args
 
 from ganops.data.sources.naming import printable
 from ganops.errors import UnknownName, UserError
-from ganops.evaluation.judge import Metric
+from ganops.evaluation.judge import PIXELS, Metric
 from ganops.stages.score_inputs import Input, Pinned, Registries, Wanted, open_input
 
-METRICS: tuple[str, ...] = get_args(Metric)
-WITH_TRAIN = frozenset({"memorisation", "copies", "mifid"})
+METRICS: tuple[Metric, ...] = get_args(Metric)
+WITH_TRAIN = PIXELS | {"mifid"}
 """Metrics that look at training images."""
 Observer = Callable[[str, int, int, str], None]
 """Told `(step, done, total, note)`; `total` is 0 while it is unknown."""
@@ -88,13 +88,6 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
             "all of their images."
         )
     return found
-
-
-def require_train(wanted: Sequence[str], inputs: Mapping[str, Input]) -> None:
-    """Raises UserError where a metric is asked for that looks at training images, and there are none."""
-    for name in wanted:
-        if name in WITH_TRAIN and "train" not in inputs:
-            raise UserError(f"The metric '{name}' looks for copies of training images: name these with --train.")
 
 
 def _splits(request: ScoreRequest) -> tuple[Wanted, Wanted]:

@@ -608,7 +608,7 @@ def broken(folder: Path) -> None:
             "b.npy",
             {"metrics": ("copies",)},
             UserError,
-            r"'copies' .* with --train",
+            r"'copies' .* needs images of one size|'copies' .* needs training images \(--train\)",
         ),
         ("a.npy", "b.npy", {"metrics": ("copies",), "train": "b.npy"}, UserError, r"needs images of one size"),
         ("a.npy", "b.npy", {"metrics": ("class_coverage",)}, UserError, r"'class_coverage' cannot be measured here"),
@@ -648,6 +648,69 @@ def test_what_cannot_be_scored_is_told_in_one_sentence_or_two(
     monkeypatch.chdir(given)
     with pytest.raises(error, match=said):
         scored(a, b, **asked)
+
+
+def without_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever fits an extractor or looks through one fails."""
+
+    def work(*arguments: object, **named: object) -> None:
+        raise AssertionError("minutes of work")
+
+    monkeypatch.setattr("ganops.stages.score_fitting._fit", work)
+    monkeypatch.setattr("ganops.evaluation.extractors.Extractor.observe", work)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "asked", "said"),
+    [
+        (
+            "bare.npy",
+            "real",
+            {"split": ":train", "train": "real", "metrics": ("copies", "fd")},
+            "not among the training",
+        ),
+        ("bare.npy", "bare.npy", {"metrics": ("class_coverage",)}, "needs an extractor that knows classes"),
+        ("bare.npy", "real", {"metrics": ("inception_score",)}, r"the Inception network \(--extractor inception\)"),
+        ("bare.npy", "real", {"metrics": ("mifid",)}, r"inception\), and training images \(--train\)"),
+        ("bare.npy", "one.npy", {}, r"All 120 images of .*one.npy are the same"),
+        ("bare.npy", "real", {"split": ":test", "train": "one.npy"}, r"All 120 images of .*one.npy are the same"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_before_the_work(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, a: str, b: str, asked: dict[str, Any], said: str
+) -> None:
+    np.save(gallery.root / "one.npy", np.repeat(pictures(3, 1)[0], 120, axis=0))
+    monkeypatch.chdir(gallery.root)
+    without_work(monkeypatch)
+    with pytest.raises((UserError, DataRefused), match=said):
+        scored(a, b, **asked)
+
+
+def test_what_looks_at_pixels_alone_needs_no_extractor(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"split": ":test", "train": gallery.real}
+    whole = scored(gallery.bare, gallery.real, cache=gallery.cache, **asked)
+    without_work(monkeypatch)
+    pixels = scored(gallery.bare, gallery.real, metrics=("copies", "memorisation"), **asked)
+    assert pixels.metrics == {name: whole.metrics[name] for name in ("copies", "memorisation")}
+    assert pixels.chosen is None and pixels.score == pixels.protocol.extractor == "pixels"
+    assert [len(group.strips) for group in neighbour_groups(pixels)] == [2, 2]
+    assert json.loads(json.dumps(pixels.to_json(), allow_nan=False))["protocol"]["dim"] == 0
+    model = scored(gallery.root / "model", gallery.real, metrics=("copies",), num_images=100, **asked)
+    assert set(model.metrics) == {"copies"} and model.notes == ()
+
+
+def test_as_many_images_are_needed_as_the_metrics_that_are_asked_for_look_at(given: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        np.save(given / f"few-{name}.npy", normal(seed, 5, dim=2))
+    few = given / "few-a.npy", given / "few-b.npy"
+    assert set(scored(*few, metrics=("fd_star", "kid")).metrics) == {"fd_star", "kid"}
+    with pytest.raises(TooFewImages, match=r"5 images .* at least 12 are needed on either side for recall"):
+        scored(*few, metrics=("fd_star", "recall"))
+    for count in (1, 0, -3):
+        with pytest.raises(TooFewImages, match=f"{count} images? of .*a.npy would be measured, and at least 4 "):
+            scored(given / "a.npy", given / "b.npy", num_images=count, metrics=("fd",))
 
 
 # ---------------------------------------------------------------- what the picture shows
