@@ -110,7 +110,8 @@ class _Figures:
     def _right(self, page: Canvas, y: float, name: str, item: Mapping[str, Any]) -> None:
         meaning = MEANINGS.get(name)
         if name not in _SHARES or item["value"] is None:
-            page.text(self._AXIS, y, _WORDS[meaning.better] if meaning else "", size=12, colour=FAINT)
+            words = f"{_WORDS[meaning.better]}{', biased' if meaning.biased else ''}" if meaning else ""
+            page.text(self._AXIS, y, words, size=12, colour=FAINT)
             return
         left, width = self._AXIS, WIDTH - _MARGIN - self._AXIS - 10
         page.bar(left, left + width, y, 5, RULE)

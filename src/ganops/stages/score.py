@@ -139,7 +139,7 @@ def score(
         missing=missing,
         classes=_class_shares(sides, extractor),
         protocol=comparison.protocol,
-        notes=tuple(notes(inputs, sides, chosen)),
+        notes=tuple(notes(inputs, sides, chosen, frozenset(metrics))),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ganops.evaluation.manifold import MOST_REPEATED, NEIGHBOURS, repeated_rows
+from ganops.evaluation.protocol import PAIRWISE_LIMIT
 from ganops.stages.reference import IMAGES_PER_DIMENSION, LEAST_RECOGNISED
 from ganops.stages.score_extractor import Chosen
 from ganops.stages.score_fitting import SETTINGS
@@ -16,16 +18,21 @@ from ganops.stages.score_shared import Shared
 
 _WEAK: Mapping[str, float] = {"classifier": SETTINGS.min_accuracy, "pretext": LEAST_RECOGNISED}
 """Accuracy under which a workspace would refuse such an extractor."""
-FEW_FOR_SHARES = 100
+FEW_FOR_SHARES, FEW_FOR_COVERAGE = 100, 1000
+_ALIKE = 0.1
+"""Counts that differ by less are as good as equal."""
+_FRECHET = frozenset({"fd", "fd_star"})
 _ROLES = {"a": "A", "b": "B", "train": "the training images", "heldout": "the held-out images"}
 
 
-def notes(inputs: Mapping[str, Input], sides: Mapping[str, Seen], chosen: Chosen | None) -> Iterator[str]:
-    """One sentence each, most serious first."""
+def notes(
+    inputs: Mapping[str, Input], sides: Mapping[str, Seen], chosen: Chosen | None, metrics: frozenset[str]
+) -> Iterator[str]:
+    """One sentence or two each, most serious first. metrics: that were measured."""
     yield from _collapsed(sides["a"])
     yield from _the_same(inputs, sides)
     yield from _trained_on_the_reference(inputs)
-    yield from _few(sides)
+    yield from _few(sides, metrics)
     if chosen is not None:
         yield from notes_on_extractor(chosen)
     yield from dict.fromkeys(
@@ -88,17 +95,12 @@ def _trained_on_the_reference(inputs: Mapping[str, Input]) -> Iterator[str]:
             )
 
 
-def _few(sides: Mapping[str, Seen]) -> Iterator[str]:
-    wide = sides["a"].features.shape[1]
+def _few(sides: Mapping[str, Seen], metrics: frozenset[str]) -> Iterator[str]:
+    wide, counts = sides["a"].features.shape[1], {role: len(sides[role]) for role in ("a", "b")}
     if wide == 0:  # only pixels are asked for
         return
-    for role in ("a", "b"):
-        count = len(sides[role])
-        if count < FEW_FOR_SHARES:
-            yield (
-                f"{_ROLES[role]} has only {count:,} images: precision, recall, density and coverage come in steps of "
-                f"{1 / count:.1%}, and their intervals are rough."
-            )
+    yield from _steps(counts, metrics)
+    for role, count in counts.items():
         repeated = int(repeated_rows(sides[role].features).sum())
         measured = not _is_one_image(sides[role]) if role == "a" else repeated <= MOST_REPEATED * count
         if repeated and measured:  # else it is told above, or they are left out
@@ -107,9 +109,35 @@ def _few(sides: Mapping[str, Seen]) -> Iterator[str]:
                 "nothing can lie in their balls, which lowers "
                 f"{'recall' if role == 'a' else 'precision, density and coverage'}."
             )
-    for role in ("a", "b"):
-        if len(sides[role]) < IMAGES_PER_DIMENSION * wide:
+    for role, count in counts.items():
+        if count < IMAGES_PER_DIMENSION * wide and not metrics.isdisjoint(_FRECHET):
             yield (
-                f"{_ROLES[role]} has {len(sides[role]):,} images, fewer than {IMAGES_PER_DIMENSION} for each of "
-                f"{wide:,} features: the Fréchet distance is rough, and its interval may be too narrow."
+                f"{_ROLES[role]} has {count:,} images, fewer than {IMAGES_PER_DIMENSION} for each of {wide:,} "
+                "features: fd_star is rough, and its interval may be too narrow; fd is too large by far, and its "
+                "interval is of that biased figure."
             )
+
+
+def _steps(counts: Mapping[str, int], metrics: frozenset[str]) -> Iterator[str]:
+    """What counts do to shares. Those over pairs look at no more than `PAIRWISE_LIMIT` images of a side."""
+    for role, shares in (("a", ("precision", "density")), ("b", ("recall", "coverage"))):
+        rough = [name for name in shares if name in metrics]
+        if counts[role] < FEW_FOR_SHARES and rough:
+            yield (
+                f"{_ROLES[role]} has only {counts[role]:,} images, each of which is {1 / counts[role]:.1%} of "
+                f"{' and of '.join(rough)}: the interval is rough."
+            )
+    made, real = (min(counts[role], PAIRWISE_LIMIT) for role in ("a", "b"))
+    alike = abs(made - real) <= _ALIKE * max(made, real)
+    if "coverage" in metrics and not (alike and made >= FEW_FOR_COVERAGE):
+        yield (
+            f"Coverage and recall depend on the counts, here {made:,} images of A and {real:,} of B: images just like "
+            f"B's would have a coverage of {coverage_of_equals(made, real):.2f}. Compare them with scores of the same "
+            "counts alone."
+        )
+
+
+def coverage_of_equals(made: int, real: int) -> float:
+    """The coverage that `made` images of B's own distribution would have on average: the chance that of `made` and
+    `real` - 1 images in random order around one of B not all of the `NEIGHBOURS` nearest are B's."""
+    return 1 - math.prod((real - 1 - rank) / (made + real - 1 - rank) for rank in range(NEIGHBOURS))

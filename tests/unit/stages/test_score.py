@@ -19,6 +19,7 @@ from ganops.evaluation import judge
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import load_extractor, training
 from ganops.evaluation.fd_star import fd_star
+from ganops.evaluation.manifold import ManifoldReference, manifold_values
 from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import FORMAT, METRIC_VERSION, ReferenceSample, array_digests
 from ganops.files import sha256_file, write_json
@@ -29,7 +30,7 @@ from ganops.stages.score_cache import Cache
 from ganops.stages.score_inputs import Images, Model, Pinned, Wanted, open_input
 from ganops.stages.score_looking import Seen
 from ganops.stages.score_neighbours import neighbour_groups
-from ganops.stages.score_notes import notes_on_extractor
+from ganops.stages.score_notes import coverage_of_equals, notes_on_extractor
 from ganops.stages.score_request import ScoreRequest
 from ganops.stages.score_shared import Shared
 
@@ -324,7 +325,35 @@ def test_shares_are_shown_between_zero_and_one(given: Path) -> None:
     facts = scored(given / "few.npy", given / "b.npy").to_json()
     for name in ("precision", "recall", "coverage"):
         assert 0 <= facts["metrics"][name]["low"] <= facts["metrics"][name]["high"] <= 1
-    assert any(note.startswith("A has only 20 images: precision") for note in facts["notes"])
+    assert (
+        "A has only 20 images, each of which is 5.0% of precision and of density: the interval is rough."
+        in (facts["notes"])
+    )
+    assert not any("% of recall" in note for note in facts["notes"])
+    swapped = scored(given / "b.npy", given / "few.npy", metrics=("recall",)).notes
+    assert "B has only 20 images, each of which is 5.0% of recall: the interval is rough." in swapped
+
+
+def test_coverage_is_told_to_depend_on_the_counts_and_by_how_much(given: Path) -> None:
+    """By the closed form, against draws of one distribution."""
+    np.save(given / "few.npy", normal(3, 20))
+    (note,) = (note for note in scored(given / "few.npy", given / "b.npy").notes if "depend on the counts" in note)
+    assert f"coverage of {coverage_of_equals(20, 200):.2f}" in note
+    drawn = [
+        manifold_values(normal(2 * seed, 20), ManifoldReference.of(normal(2 * seed + 1, 200)))["coverage"]
+        for seed in range(50)
+    ]
+    assert coverage_of_equals(20, 200) == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / 50**0.5)
+    for name, seed in (("many-a", 1), ("many-b", 2)):
+        np.save(given / f"{name}.npy", normal(seed, 1000, dim=2))
+    assert not any("depend on the counts" in note for note in scored(given / "many-a.npy", given / "many-b.npy").notes)
+
+
+def test_of_too_few_images_for_the_features_fd_is_called_biased(given: Path) -> None:
+    for name, count in (("a", 30), ("b", 40)):
+        np.save(given / f"{name}.npy", normal(count, count))
+    assert sum("fd is too large by far" in note for note in scored(given / "a.npy", given / "b.npy").notes) == 2
+    assert scored(given / "a.npy", given / "b.npy", metrics=("kid",)).notes == ()
 
 
 def test_without_more_images_than_features_there_is_no_fd_star(given: Path) -> None:
