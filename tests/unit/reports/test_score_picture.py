@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 from rich.console import Console
 
 from ganops.evaluation.judge import SMALLER_IS_BETTER
-from ganops.reports.canvas import SHARPNESS, WIDTH
+from ganops.reports.canvas import SHARPNESS, WIDTH, Canvas, broken
 from ganops.reports.score import MEANINGS, print_score
 from ganops.reports.score_picture import COLUMNS, Group, Strip, write_score_picture
 from ganops.stages.score_request import METRICS
@@ -80,6 +80,28 @@ def test_of_many_classes_those_that_differ_most_are_shown(tmp_path: Path) -> Non
         write_score_picture(tmp_path / "score.png", facts(count), [])
         heights.append(Image.open(tmp_path / "score.png").height)
     assert heights[0] < heights[1] == heights[2]
+
+
+def test_notes_and_extractor_are_wrapped_and_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def record(self: Canvas, x: float, y: float, said: str, *rest: Any, **named: Any) -> None:
+        drawn.append(said)
+
+    said = {**facts(), "notes": ["The first of two notes " + "goes on and on " * 20 + "to its end.", "Short."]}
+    said["protocol"]["extractor_origin"] = "fitted to the labels of " + "a folder, " * 20 + "by name"
+    monkeypatch.setattr(Canvas, "text", record)
+    write_score_picture(tmp_path / "score.png", said, [])
+    whole = " ".join(drawn)
+    assert all(note in whole.replace(" ! ", " ") for note in said["notes"]) and "a folder, by name" in whole
+
+
+@pytest.mark.parametrize("said", ["one two three", "x" * 500, "short " + "y" * 300 + " and more", "é−" * 100, ""])
+def test_broken_lines_fit_and_lose_nothing(said: str) -> None:
+    lines = broken(said, 100)
+    assert "".join(lines).replace(" ", "") == said.replace(" ", "")
+    font = ImageFont.load_default(14 * SHARPNESS)
+    assert all(font.getlength(line.replace("−", "-").replace("é", "e")) <= 100 * SHARPNESS for line in lines)
 
 
 def test_names_are_shown_and_never_obeyed(tmp_path: Path) -> None:
