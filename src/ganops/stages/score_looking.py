@@ -40,7 +40,7 @@ class Seen:
     """One side as it is measured, n images.
 
     kind: `images`, `model`, `features` or `reference`. sha256: of the images' pixels, the snapshot, the features, or
-        what identifies a workspace's reference.
+        what identifies a workspace's reference; of its training images, of all that it keeps of them.
     features: (n, d), d being 0 where only pixels are asked for; of training and held-out images only where a metric
         asks for them, else (0, d).
     classes: int64 (n,), as the extractor sees them; None where it knows none. imagenet: see `evaluation.sample.Sample`.
@@ -112,8 +112,7 @@ class Looking:
         rows = self._rows(role, len(item))
         if isinstance(item, Features):
             drawn = item.features[np.sort(rows)]  # the digest is of the content, not of its shuffle
-            digest = digest_json({"shape": list(drawn.shape), "features": sha256_bytes(drawn.tobytes())})
-            return Seen(item.name, "features", digest, None, len(rows), item.features[rows])
+            return Seen(item.name, "features", _digest(drawn), None, len(rows), item.features[rows])
         return self._stored(role, item, rows) if isinstance(item, Pinned) else self._looked(role, item, rows)
 
     def _rows(self, role: str, count: int) -> Rows:
@@ -129,7 +128,7 @@ class Looking:
             return Seen(
                 item.name,
                 "reference",
-                sample.hash,
+                digest_json([_digest(sample.train_features), _digest(sample.train_pixels)]),
                 "train",
                 len(sample.train_pixels),
                 sample.train_features[:, :width],
@@ -217,6 +216,11 @@ def _made_again(generator: Generator, seed: int, rows: Rows) -> U8:
     """Image i of a seed can be made without those before it."""
     with evaluating(generator):
         return np.concatenate([images_from(generator, seed, int(row), 1).cpu().numpy() for row in rows])
+
+
+def _digest(features: npt.NDArray[Any]) -> str:
+    """Of their content, whatever they lay in."""
+    return digest_json({"shape": list(features.shape), "features": sha256_bytes(features.tobytes())})
 
 
 def _ordered(rows: npt.NDArray[Any], order: Rows) -> npt.NDArray[Any]:
