@@ -470,7 +470,7 @@ def score(
         json=json,
         a=a,
         b=b,
-        metrics=tuple(name for given in metrics or () for name in given.split(",") if name.strip()),
+        metrics=tuple(name for given in metrics or () for name in given.split(",")),
         extractor=extractor,
         split=split,
         train=train,

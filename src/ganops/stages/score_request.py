@@ -43,10 +43,15 @@ def wanted_metrics(request: ScoreRequest) -> tuple[str, ...]:
 
     Raises:
         UnknownName: one is not known; names the nearest.
-        UserError: held-out images are given, and no training images.
+        UserError: one has no name, or held-out images are given, and no training images.
     """
     wanted = tuple(name.strip().lower().replace("-", "_") for name in request.metrics)
     for name in wanted:
+        if not name:
+            raise UserError(
+                "--metrics has an empty name: name one or several, with a comma between two, or leave it out for all. "
+                f"Metrics are {', '.join(METRICS)}."
+            )
         if name not in METRICS:
             near = difflib.get_close_matches(name, METRICS, n=1)
             meant = f", did you mean '{near[0]}'?" if near else "."

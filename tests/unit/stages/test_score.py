@@ -494,6 +494,8 @@ def test_a_reference_named_as_training_images_stands_for_its_own(gallery: Galler
     found = scored(gallery.bare, gallery.real, split=":test", train=tmp_path)
     train = found.sides["train"]
     assert (train.split, len(train), len(train.pixels)) == ("train", 90, 90)
+    judged = scored(gallery.bare, tmp_path, split=":select")
+    assert judged.sides["b"].sha256 == "select" and judged.sides["train"].sha256 == train.sha256 != "select"
     assert "copies" in found.metrics and found.protocol.extractor_sha256 == own.sha256
     with pytest.raises(UserError, match="of the splits select and test: choose one with --split"):
         scored(tmp_path, gallery.real, split="train")
@@ -632,6 +634,7 @@ def broken(folder: Path) -> None:
         ("a.npy", "grey.npy", {}, UserError, r"a.npy holds features and not images.*--extractor DIR"),
         ("a.npy", "b.npy", {"extractor": "classifier"}, UserError, r"Leave it out"),
         ("a.npy", "b.npy", {"metrics": ("fd_str",)}, UnknownName, r"no metric 'fd_str', did you mean 'fd_star'\?"),
+        ("a.npy", "b.npy", {"metrics": ("",)}, UserError, r"--metrics has an empty name"),
         (
             "a.npy",
             "b.npy",
