@@ -16,6 +16,7 @@ from ganops.stages.score_cache import Cache
 from ganops.stages.score_fitting import FITTED, Fitted, Fitting, fitted_extractor
 from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned
 
+_PINNED = "A pinned one is the directory data/reference/extractor of any workspace."
 KINDS = (*FITTED, "inception", "inception:WEIGHTS", "custom:FILE.onnx")
 
 
@@ -211,6 +212,8 @@ def named_extractor(wanted: str, progress: Progress) -> Extractor:
         raise UserError("'--extractor custom' lacks the network's file: write custom:FILE.onnx.")
     directory = Path(wanted).expanduser()
     if directory.is_dir():
+        if not (directory / CARD).exists():
+            raise UserError(f"{wanted} is no pinned extractor: it holds no {CARD}. {_PINNED}")
         return load_extractor(directory)
     known = [name.partition(":")[0] for name in KINDS]
     if kind in known:  # one that takes no file
@@ -218,6 +221,5 @@ def named_extractor(wanted: str, progress: Progress) -> Extractor:
     near = difflib.get_close_matches(kind, known, n=1)
     meant = f", did you mean '{near[0]}'?" if near else "."
     raise UserError(
-        f"There is no extractor '{wanted}'{meant} Name one of {', '.join(KINDS)}, or the directory of a pinned one, "
-        "such as data/reference/extractor of a workspace."
+        f"There is no extractor '{wanted}'{meant} Name one of {', '.join(KINDS)}, or a directory. {_PINNED}"
     )

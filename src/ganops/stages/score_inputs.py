@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ganops.data.array_file import as_nchw, image_layout, is_array_file, read_array_file
 from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.prepared import DATASET, load
-from ganops.data.sources import open_source
+from ganops.data.sources import Source, open_source
 from ganops.errors import DataRefused, SourceRefused, UnknownName, UserError
 from ganops.evaluation.extractors import Extractor, load_extractor
 from ganops.evaluation.feature_stats import LARGEST, TOO_LARGE
@@ -139,8 +139,18 @@ def open_input(wanted: Wanted, registries: Registries, progress: Progress) -> In
         return _prepared(wanted, path)
     if _is_there(path / REFERENCE):
         return _pinned(wanted, path)
-    images = read_image_set(open_source(spec), wanted.split, wanted.required, progress)
+    images = read_image_set(_source(spec), wanted.split, wanted.required, progress)
     return Images(spec, images, images.split)
+
+
+def _source(spec: str) -> Source:
+    try:
+        return open_source(spec)
+    except UserError as error:
+        raise UserError(
+            f"{error} Here it may also be FILE.npy, FILE.npz or FILE.npz:KEY (images or features), a snapshot's "
+            "directory, a workspace's data/prepared or data/reference, or models:/NAME/VERSION."
+        ) from None
 
 
 def _is_there(path: Path) -> bool:
