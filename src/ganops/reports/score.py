@@ -46,6 +46,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "mifid": Meaning("lower", "fd (biased), made larger where A lies close to training images", True),
 }
 _ARROWS: Mapping[Better, str] = {"lower": "↓ lower", "higher": "↑ higher", "near 1": "→ 1", "near 0": "→ 0"}
+_NO_TASK = (None, "", "unknown")
 _ROLES = {"a": "A", "b": "B", "train": "training", "heldout": "held out"}
 
 
@@ -64,11 +65,10 @@ def print_score(console: Console, score: Mapping[str, Any]) -> None:
 
 def side(facts: Mapping[str, Any]) -> str:
     """One side in words."""
-    what = {"images": "images", "model": "images of a model", "features": "features", "reference": "features"}[
-        facts["kind"]
-    ]
+    images = f"{facts['num_images']:,} images"
+    what = {"images": images, "model": f"{images} of a model"}.get(facts["kind"], f"features of {images}")
     split = f", split {facts['split']}" if facts["split"] else ""
-    return f"{facts['name']}{split}: {facts['num_images']:,} {what} (sha256 {facts['sha256'][:8]})"
+    return f"{facts['name']}{split}: {what} (sha256 {facts['sha256'][:8]})"
 
 
 def seen_by(protocol: Mapping[str, Any]) -> str:
@@ -79,7 +79,7 @@ def seen_by(protocol: Mapping[str, Any]) -> str:
         return f"whatever computed the features, {protocol['dim']} for each image"
     accuracy = finite(protocol["extractor_accuracy"])
     facts = [
-        *filter(None, [protocol["extractor_task"]]),
+        *([protocol["extractor_task"]] if protocol["extractor_task"] not in _NO_TASK else []),
         *([f"{accuracy:.1%} of held-out images right"] if accuracy else []),
         f"{protocol['dim']} features",
         f"sha256 {protocol['extractor_sha256'][:8]}",

@@ -79,9 +79,8 @@ def _the_same(inputs: Mapping[str, Input], sides: Mapping[str, Seen]) -> Iterato
         found = common.count(one, other)
         if found is None or not found[0]:
             continue
-        features = isinstance(inputs[one], Features)
-        there = f"{found[0]:,} of {found[1]:,} {'features' if features else 'images'} of {_ROLES[one]}"
-        yield f"{there} are among {_ROLES[other]}, {'number for number' if features else 'pixel for pixel'}."
+        how = "number for number" if isinstance(inputs[one], Features) else "pixel for pixel"
+        yield f"{found[0]:,} of {found[1]:,} images of {_ROLES[one]} are among {_ROLES[other]}, {how}."
 
 
 def _trained_on_the_reference(inputs: Mapping[str, Input]) -> Iterator[str]:

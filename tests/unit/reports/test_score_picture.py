@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ganops.evaluation.judge import SMALLER_IS_BETTER
 from ganops.reports.canvas import SHARPNESS, WIDTH, Canvas, broken
-from ganops.reports.score import MEANINGS, print_score
+from ganops.reports.score import MEANINGS, print_score, seen_by, side
 from ganops.reports.score_picture import COLUMNS, Group, Strip, write_score_picture
 from ganops.stages.score_request import METRICS
 
@@ -111,6 +111,21 @@ def test_names_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     said = stream.getvalue()
     assert "[red]name[/]" in said and "\x1b" not in said
     assert "1.3 to 1.7" in said and "↓ lower" in said and "memorisation needs training images" in said
+
+
+def test_each_side_and_the_extractor_in_words() -> None:
+    one = {"name": "a.npy", "num_images": 1500, "split": None, "sha256": "a" * 64}
+    said = [side({**one, "kind": kind}) for kind in ("images", "model", "features", "reference")]
+    assert [line.removeprefix("a.npy: ").removesuffix(" (sha256 aaaaaaaa)") for line in said] == [
+        "1,500 images",
+        "1,500 images of a model",
+        "features of 1,500 images",
+        "features of 1,500 images",
+    ]
+    protocol = facts()["protocol"]
+    assert seen_by(protocol).startswith("classifier (2 classes, 90.0% of held-out")
+    own = {**protocol, "extractor": "custom", "extractor_task": "unknown", "extractor_accuracy": None, "dim": 147}
+    assert seen_by(own).startswith("custom (147 features, sha256 bbbbbbbb)")
 
 
 def test_every_metric_of_the_engine_is_explained_in_its_direction() -> None:

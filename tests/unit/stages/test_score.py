@@ -307,7 +307,7 @@ def test_equal_features_are_told(given: Path) -> None:
         assert found.sides["a"].sha256 == found.sides["b"].sha256
     np.save(given / "mixed.npy", np.concatenate([normal(2, 200)[50:80], normal(4, 90)]).astype(np.float64))
     found = scored(given / "mixed.npy", given / "b.npy")
-    assert "30 of 120 features of A are among B, number for number." in found.notes
+    assert "30 of 120 images of A are among B, number for number." in found.notes
 
 
 def test_of_one_and_the_same_set_every_distance_is_zero(given: Path) -> None:
@@ -317,7 +317,7 @@ def test_of_one_and_the_same_set_every_distance_is_zero(given: Path) -> None:
     assert value(found, "precision") == value(found, "coverage") == 1.0
     part = scored(given / "b.npy", given / "b.npy", num_images=100)
     assert value(part, "fd") > 0
-    assert "200 of 200 features of A are among B, number for number." in part.notes
+    assert "200 of 200 images of A are among B, number for number." in part.notes
 
 
 def test_shares_are_shown_between_zero_and_one(given: Path) -> None:
