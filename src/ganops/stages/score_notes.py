@@ -21,7 +21,10 @@ _WEAK: Mapping[str, float] = {"classifier": SETTINGS.min_accuracy, "pretext": LE
 FEW_FOR_SHARES, FEW_FOR_COVERAGE = 100, 1000
 _ALIKE = 0.1
 """Counts that differ by less are as good as equal."""
-_FRECHET = frozenset({"fd", "fd_star"})
+_FEW_FOR_FEATURES: Mapping[str, str] = {
+    "fd_star": "fd_star is rough, and its interval may be too narrow",
+    "fd": "fd is biased upward, and its interval is of that biased figure",
+}
 _ROLES = {"a": "A", "b": "B", "train": "the training images", "heldout": "the held-out images"}
 
 
@@ -109,11 +112,11 @@ def _few(sides: Mapping[str, Seen], metrics: frozenset[str]) -> Iterator[str]:
                 f"{'recall' if role == 'a' else 'precision, density and coverage'}."
             )
     for role, count in counts.items():
-        if count < IMAGES_PER_DIMENSION * wide and not metrics.isdisjoint(_FRECHET):
+        told = [says for name, says in _FEW_FOR_FEATURES.items() if name in metrics]
+        if count < IMAGES_PER_DIMENSION * wide and told:
             yield (
                 f"{_ROLES[role]} has {count:,} images, fewer than {IMAGES_PER_DIMENSION} for each of {wide:,} "
-                "features: fd_star is rough, and its interval may be too narrow; fd is too large by far, and its "
-                "interval is of that biased figure."
+                f"features: {'; '.join(told)}."
             )
 
 

@@ -352,7 +352,7 @@ def test_coverage_is_told_to_depend_on_the_counts_and_by_how_much(given: Path) -
 def test_of_too_few_images_for_the_features_fd_is_called_biased(given: Path) -> None:
     for name, count in (("a", 30), ("b", 40)):
         np.save(given / f"{name}.npy", normal(count, count))
-    assert sum("fd is too large by far" in note for note in scored(given / "a.npy", given / "b.npy").notes) == 2
+    assert sum("fd is biased upward" in note for note in scored(given / "a.npy", given / "b.npy").notes) == 2
     assert scored(given / "a.npy", given / "b.npy", metrics=("kid",)).notes == ()
 
 
