@@ -21,6 +21,8 @@ _WEAK: Mapping[str, float] = {"classifier": SETTINGS.min_accuracy, "pretext": LE
 FEW_FOR_SHARES, FEW_FOR_COVERAGE = 100, 1000
 _ALIKE = 0.1
 """Counts that differ by less are as good as equal."""
+_LOWERED = {"a": ("recall",), "b": ("precision", "density", "coverage")}
+"""By balls that hold nothing."""
 _FEW_FOR_FEATURES: Mapping[str, str] = {
     "fd_star": "fd_star is rough, and its interval may be too narrow",
     "fd": "fd is biased upward, and its interval is of that biased figure",
@@ -105,11 +107,11 @@ def _few(sides: Mapping[str, Seen], metrics: frozenset[str]) -> Iterator[str]:
     for role, count in counts.items():
         repeated = int(repeated_rows(sides[role].features).sum())
         measured = not _is_one_image(sides[role]) if role == "a" else repeated <= MOST_REPEATED * count
-        if repeated and measured:  # else it is told above, or they are left out
+        lowered = [name for name in _LOWERED[role] if name in metrics]
+        if repeated and measured and lowered:  # else it is told above, or they are left out
             yield (
                 f"{repeated:,} of {count:,} images of {_ROLES[role]} look the same as {NEIGHBOURS} others or more: "
-                "nothing can lie in their balls, which lowers "
-                f"{'recall' if role == 'a' else 'precision, density and coverage'}."
+                f"nothing can lie in their balls, which lowers {' and '.join(lowered)}."
             )
     for role, count in counts.items():
         told = [says for name, says in _FEW_FOR_FEATURES.items() if name in metrics]
