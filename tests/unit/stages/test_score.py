@@ -497,6 +497,8 @@ def test_a_reference_named_as_training_images_stands_for_its_own(gallery: Galler
     judged = scored(gallery.bare, tmp_path, split=":select")
     assert judged.sides["b"].sha256 == "select" and judged.sides["train"].sha256 == train.sha256 != "select"
     assert "copies" in found.metrics and found.protocol.extractor_sha256 == own.sha256
+    alone = scored(gallery.bare, tmp_path, split=":select", metrics=("copies", "memorisation"))
+    assert alone.metrics == {name: judged.metrics[name] for name in ("copies", "memorisation")} and alone.chosen is None
     with pytest.raises(UserError, match="of the splits select and test: choose one with --split"):
         scored(tmp_path, gallery.real, split="train")
 
