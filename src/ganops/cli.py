@@ -453,7 +453,7 @@ def score(
     ] = None,
     num_images: Annotated[
         int | None,
-        typer.Option(min=2, max=1_000_000, help="That a model makes (else 10,000); of A's images at most so many."),
+        typer.Option(max=1_000_000, help="That a model makes (else 10,000); of A's images at most so many."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 2, help="Seed of latents and draws.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Where a picture of it goes (PNG).")] = None,
@@ -470,7 +470,7 @@ def score(
         json=json,
         a=a,
         b=b,
-        metrics=tuple(name for given in metrics or () for name in given.split(",") if name.strip()),
+        metrics=tuple(name for given in metrics or () for name in given.split(",")),
         extractor=extractor,
         split=split,
         train=train,

@@ -13,6 +13,7 @@ GanOpsError                      exit code 1: it went wrong
 │   ├── ValidationFailed         a critical rule of the validation does not hold
 │   └── TooFewImages             a split would be too small to measure anything
 ├── ExtractorError               the pinned extractor is too weak to judge by
+├── Unreachable                  what is fetched from the network could not be
 ├── LockTimeout                  another promotion did not end in time
 ├── Unhealthy                    `ganops doctor` found what it did not put right
 ├── AuditFailed                  something is not as it was stated
@@ -87,6 +88,10 @@ class TooFewImages(DataRefused):
 
 class ExtractorError(GanOpsError):
     """The pinned feature extractor is too weak to judge generators by."""
+
+
+class Unreachable(GanOpsError):
+    """What has to be fetched from the network could not be; the message says how to do without."""
 
 
 class LockTimeout(GanOpsError):

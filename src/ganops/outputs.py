@@ -10,6 +10,7 @@ from typing import Literal
 from ganops.errors import UserError
 
 Format = Literal["PNG", "HTML"]
+_ENDINGS: Mapping[Format, tuple[str, ...]] = {"PNG": ("", ".png"), "HTML": ("", ".htm", ".html")}
 _BEGINNING = 512
 _RECOGNISED: Mapping[Format, Callable[[bytes], bool]] = {
     "PNG": lambda beginning: beginning.startswith(b"\x89PNG\r\n\x1a\n"),
@@ -20,12 +21,14 @@ _RECOGNISED: Mapping[Format, Callable[[bytes], bool]] = {
 
 
 def require_place(path: Path, option: str = "-o", content: Format = "PNG", inputs: Iterable[str] = ()) -> None:
-    """Whether such a file can lie at `path`: there is none yet, or an older one of the same format, or an empty one.
+    """Whether such a file can lie at `path`: it is named as one, and there is none yet, or an older one of the same
+    format, or an empty one.
 
     option: of the command line, for the message. inputs: what the same command reads, as the user wrote it.
 
     Raises:
-        UserError: there is no folder for it, or what is there is something else, or is read by this command.
+        UserError: its ending is another format's, there is no folder for it, or what is there is something else, or is
+            read by this command.
     """
     try:
         _require_replaceable(path, option, content)
@@ -45,6 +48,11 @@ def require_place(path: Path, option: str = "-o", content: Format = "PNG", input
 def _require_replaceable(path: Path, option: str, content: Format) -> None:
     if path.is_dir():
         raise UserError(f"{path} is a folder. Name a file in it with {option}.")
+    if path.suffix.lower() not in _ENDINGS[content]:
+        raise UserError(
+            f"What is written is {content} alone, and the name {path} ends in {path.suffix}. Name a file that ends in "
+            f"{_ENDINGS[content][-1]} with {option}."
+        )
     if not path.parent.is_dir():
         raise UserError(
             f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose another with {option}."

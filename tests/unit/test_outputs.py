@@ -47,8 +47,18 @@ def test_an_older_picture_or_page_may_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "x.html").write_text("\n<!doctype html><html>")
     require_place(tmp_path / "x.html", content="HTML")
     require_place(tmp_path / "new.png")
+    (tmp_path / "x.png").rename(tmp_path / "picture.html")
     with pytest.raises(UserError, match="is no HTML file"):
-        require_place(tmp_path / "x.png", content="HTML")
+        require_place(tmp_path / "picture.html", content="HTML")
+
+
+@pytest.mark.parametrize("name", ["p.jpg", "p.svg", "p.png.pdf", "p.html"])
+def test_a_picture_is_not_written_under_another_formats_ending(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"ends in \.png with --plot"):
+        require_place(tmp_path / name, "--plot")
+    require_place(tmp_path / "p.PNG", "--plot")
+    with pytest.raises(UserError, match=r"ends in \.html"):
+        require_place(tmp_path / "p.png", content="HTML")
 
 
 def test_what_the_command_reads_is_not_written_over(tmp_path: Path) -> None:

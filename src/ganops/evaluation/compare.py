@@ -10,7 +10,7 @@ import numpy as np
 
 from ganops.errors import IncomparableReports
 from ganops.evaluation.estimate import Estimate, Measurement
-from ganops.evaluation.judge import SMALLER_IS_BETTER, Judge, Metric
+from ganops.evaluation.judge import METRICS, SMALLER_IS_BETTER, Judge, Metric
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sample import Sample
@@ -87,9 +87,13 @@ class Comparison:
 
 
 def compare(
-    challenger: Sample, champion: Sample | None, reference: ReferenceSample, progress: Progress = silent
+    challenger: Sample,
+    champion: Sample | None,
+    reference: ReferenceSample,
+    progress: Progress = silent,
+    metrics: frozenset[Metric] = METRICS,
 ) -> Comparison:
-    """Every metric of both, measured alike on one reference.
+    """Every metric of both, or at least those of `metrics`, measured alike on one reference.
 
     Raises:
         IncomparableReports: a field of the protocols differs, or a model was trained on a reference image.
@@ -104,7 +108,7 @@ def compare(
         )
     steps = 3 if champion is not None else 2
     progress(0, steps, "measuring the reference")
-    judge = Judge(reference)
+    judge = Judge(reference, metrics)
     progress(1, steps, "measuring the challenger")
     ours = judge.estimates(challenger)
     theirs: dict[Metric, Estimate] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,12 @@ Metric = Literal[
 SMALLER_IS_BETTER: frozenset[Metric] = frozenset(
     {"fd_star", "fd", "kid", "kid_subsets", "kernel_distance", "mifid", "memorisation", "copies"}
 )
+METRICS: frozenset[Metric] = frozenset(get_args(Metric))
+PIXELS: frozenset[Metric] = frozenset({"memorisation", "copies"})
+"""Metrics that look at pixels and at no features."""
+_FRECHET: frozenset[Metric] = frozenset({"fd", "fd_star", "mifid"})
+_KERNEL: frozenset[Metric] = frozenset({"kid", "kid_subsets", "kernel_distance"})
+_NEIGHBOURS: frozenset[Metric] = frozenset({"precision", "recall", "density", "coverage"})
 CENTRED = frozenset({"classifier", "pretext"})
 """Extractors whose features are moved to their mean, so that angles between them, MiFID's distance, say nothing."""
 
@@ -63,18 +69,20 @@ class Judgement:
 class Judge:
     """Measures models against `reference`; several models share its own distances and kernel sums.
 
+    metrics: that are asked for. What takes no work beside these is found with them.
+
     Raises:
         ExtractorError: the reference's features are not finite, or all the same.
         TooFewImages: it has no neighbours.
     """
 
-    def __init__(self, reference: ReferenceSample) -> None:
-        self._reference = reference
+    def __init__(self, reference: ReferenceSample, metrics: frozenset[Metric] = METRICS) -> None:
+        self._reference, self._metrics = reference, metrics
         self._rows = subset_rows(len(reference.features), PAIRWISE_LIMIT, _REFERENCE_STREAM)
         self._near = reference.features[self._rows]
         with one_thread():
-            self._kernel = KernelReference.of(self._near)
-            self._manifold = ManifoldReference.of(self._near)
+            self._kernel = KernelReference.of(self._near) if metrics & _KERNEL else None
+            self._manifold = ManifoldReference.of(self._near) if metrics & _NEIGHBOURS else None
         self._held_out = _shuffled(reference.pixels, PAIRWISE_LIMIT)
 
     def estimates(self, sample: Sample) -> dict[Metric, Estimate]:
@@ -95,38 +103,39 @@ class Judge:
         """
         with one_thread():
             few = sample.features[:PAIRWISE_LIMIT]  # independent draws: the first are as good as any
-            found, covered = self._distribution(sample, few)
+            found: dict[Metric, Estimate] = {}
+            if self._metrics & _FRECHET:
+                frechet = frechet_estimates(sample.features, self._reference.features)
+                found |= {"fd_star": frechet.star, "fd": frechet.plain}
+            if self._kernel is not None:
+                found |= self._kernel_figures(few, self._kernel)
+            covered = None
+            if self._manifold is not None:
+                shape = manifold(few, self._manifold)
+                found |= {"precision": shape.precision, "recall": shape.recall}
+                found |= {"density": shape.density, "coverage": shape.coverage}
+                covered = shape.covered
             rows: tuple[ClassRow, ...] = ()
-            if self._reference.num_classes:
+            if "class_coverage" in self._metrics and self._reference.num_classes:
                 found["class_coverage"] = class_coverage(
                     sample.classes, self._reference.classes, self._reference.num_classes
                 )
                 rows = self._class_rows(sample.classes, covered)
-            if sample.imagenet is not None:
+            if "inception_score" in self._metrics and sample.imagenet is not None:
                 found["inception_score"] = inception_score(sample.imagenet)
-            if len(self._reference.train_features) and self._reference.extractor not in CENTRED:
-                found["mifid"] = mifid(found["fd"], NearestTraining.of(few, self._reference.train_features))
-            offenders = self._memory(sample, found)
+            train = self._reference.train_features
+            if "mifid" in self._metrics and len(train) and self._reference.extractor not in CENTRED:
+                found["mifid"] = mifid(found["fd"], NearestTraining.of(few, train))
+            offenders = self._memory(sample, found) if self._metrics & PIXELS else ()
         return Judgement(found, rows, offenders)
 
-    def _distribution(
-        self, sample: Sample, few: npt.NDArray[np.float32]
-    ) -> tuple[dict[Metric, Estimate], npt.NDArray[np.bool_] | None]:
-        frechet = frechet_estimates(sample.features, self._reference.features)
-        kernel = kid(few, self._kernel)
-        shape = manifold(few, self._manifold)
-        found: dict[Metric, Estimate] = {
-            "fd_star": frechet.star,
-            "fd": frechet.plain,
+    def _kernel_figures(self, few: npt.NDArray[np.float32], reference: KernelReference) -> dict[Metric, Estimate]:
+        kernel = kid(few, reference)
+        return {
             "kid": kernel,
             "kid_subsets": kid_subsets(kernel, few, self._near),
-            "kernel_distance": scaled(kernel, self._kernel),
-            "precision": shape.precision,
-            "recall": shape.recall,
-            "density": shape.density,
-            "coverage": shape.coverage,
+            "kernel_distance": scaled(kernel, reference),
         }
-        return found, shape.covered
 
     def _class_rows(
         self, classes: npt.NDArray[np.int64], covered: npt.NDArray[np.bool_] | None

@@ -73,6 +73,25 @@ class Canvas:
         self._draw.rectangle([round(place * SHARPNESS) for place in (left, top, right, bottom)], fill=colour)
 
 
+def broken(said: str, width: float, size: int = 14) -> list[str]:
+    """`said` as lines no longer than `width`: broken between words, and within one that is longer by itself."""
+    font, lines = ImageFont.load_default(size * SHARPNESS), [""]
+
+    def fits(line: str) -> bool:
+        return font.getlength(_in_the_font(line)) <= width * SHARPNESS
+
+    for word in said.split():
+        if fits(f"{lines[-1]} {word}".strip()):
+            lines[-1] = f"{lines[-1]} {word}".strip()
+            continue
+        lines += [""] if lines[-1] else []
+        for letter in word:
+            if lines[-1] and not fits(lines[-1] + letter):
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
 def _in_the_font(said: str) -> str:
     """Pillow's own font has neither accents nor a minus."""
     letters = unicodedata.normalize("NFD", said.replace("−", "-"))

@@ -23,13 +23,17 @@ class Meaning:
 
     better: Better
     says: str
+    biased: bool = False
+    """Whether the figure, and its interval with it, is too large, the more so the fewer the images."""
 
 
 MEANINGS: Mapping[str, Meaning] = {
-    "fd": Meaning("lower", "Fréchet distance as papers report it; fewer images make it larger"),
-    "fd_star": Meaning("lower", "Fréchet distance without that bias; near 0 it may fall a little below"),
+    "fd": Meaning(
+        "lower", "Fréchet distance as papers report it (biased: fewer images make it and its interval larger)", True
+    ),
+    "fd_star": Meaning("lower", "Fréchet distance freed of the bias that the counts bring; may fall a little below 0"),
     "kid": Meaning("lower", "squared kernel distance (MMD), unbiased; 0 when alike"),
-    "kid_subsets": Meaning("lower", "the same over random subsets, as other tools report it"),
+    "kid_subsets": Meaning("lower", "KID as the mean over random subsets, as other tools report it"),
     "kernel_distance": Meaning("lower", "KID in units of B's spread; 1 is one image of B for ever"),
     "precision": Meaning("higher", "share of A that lies among B: fidelity"),
     "recall": Meaning("higher", "share of B that lies among A: variety"),
@@ -39,9 +43,10 @@ MEANINGS: Mapping[str, Meaning] = {
     "inception_score": Meaning("higher", "single images clear, all together varied; does not look at B"),
     "memorisation": Meaning("near 0", "share of A nearer to training than to held-out images, less that of real ones"),
     "copies": Meaning("near 0", "share of A suspiciously near to a training image, less that of real ones"),
-    "mifid": Meaning("lower", "Fréchet distance, made larger where A lies close to training images"),
+    "mifid": Meaning("lower", "fd (biased), made larger where A lies close to training images", True),
 }
 _ARROWS: Mapping[Better, str] = {"lower": "↓ lower", "higher": "↑ higher", "near 1": "→ 1", "near 0": "→ 0"}
+_NO_TASK = (None, "", "unknown")
 _ROLES = {"a": "A", "b": "B", "train": "training", "heldout": "held out"}
 
 
@@ -60,20 +65,21 @@ def print_score(console: Console, score: Mapping[str, Any]) -> None:
 
 def side(facts: Mapping[str, Any]) -> str:
     """One side in words."""
-    what = {"images": "images", "model": "images of a model", "features": "features", "reference": "features"}[
-        facts["kind"]
-    ]
+    images = f"{facts['num_images']:,} images"
+    what = {"images": images, "model": f"{images} of a model"}.get(facts["kind"], f"features of {images}")
     split = f", split {facts['split']}" if facts["split"] else ""
-    return f"{facts['name']}{split}: {facts['num_images']:,} {what} (sha256 {facts['sha256'][:8]})"
+    return f"{facts['name']}{split}: {what} (sha256 {facts['sha256'][:8]})"
 
 
 def seen_by(protocol: Mapping[str, Any]) -> str:
     """The extractor in words."""
+    if protocol["extractor"] == "pixels":
+        return "no extractor: these metrics look at the pixels alone"
     if protocol["extractor_origin"] is None:
         return f"whatever computed the features, {protocol['dim']} for each image"
     accuracy = finite(protocol["extractor_accuracy"])
     facts = [
-        *filter(None, [protocol["extractor_task"]]),
+        *([protocol["extractor_task"]] if protocol["extractor_task"] not in _NO_TASK else []),
         *([f"{accuracy:.1%} of held-out images right"] if accuracy else []),
         f"{protocol['dim']} features",
         f"sha256 {protocol['extractor_sha256'][:8]}",

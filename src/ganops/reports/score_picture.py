@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ganops.files import write_bytes
-from ganops.reports.canvas import FAINT, INK, RULE, WIDTH, Canvas
+from ganops.plain_text import spelt
+from ganops.reports.canvas import FAINT, INK, RULE, WIDTH, Canvas, broken
 from ganops.reports.curves import text
 from ganops.reports.score import MEANINGS, interval, seen_by, side
 
@@ -22,6 +23,8 @@ _CELL = 64
 """The largest side of a drawn image."""
 _MADE, _REAL = "#2563eb", "#9aa3b2"
 _MOST_CLASSES = 20
+_MOST_LINES = 6
+"""Of one sentence: names may be of any length."""
 
 
 @final
@@ -44,7 +47,10 @@ class Group:
 
 def write_score_picture(path: Path, score: Mapping[str, Any], groups: Sequence[Group]) -> None:
     """Draw the JSON of `ganops score`, and `groups` of images, to the PNG file `path`, atomically."""
-    parts: list[_Part] = [_Heading(score), _Figures(score["metrics"]), *map(_Neighbours, groups)]
+    parts: list[_Part] = [_Heading(score), _Figures(score["metrics"])]
+    if score["notes"]:
+        parts.append(_Notes(score["notes"]))
+    parts += map(_Neighbours, groups)
     if score["classes"]:
         parts.append(_Classes(score["classes"]))
     height = 2 * _MARGIN + sum(part.height for part in parts) + _GAP * (len(parts) - 1)
@@ -74,8 +80,13 @@ class _Heading:
     def __init__(self, score: Mapping[str, Any]) -> None:
         self._name = score["score"]
         roles = {"a": "A", "b": "B", "train": "training", "heldout": "held out"}
-        self._lines = [(name, side(score[role])) for role, name in roles.items() if score[role] is not None]
-        self._lines.append(("seen by", seen_by(score["protocol"])))
+        said = [(name, spelt(side(score[role]))) for role, name in roles.items() if score[role] is not None]
+        said.append(("seen by", spelt(seen_by(score["protocol"]))))
+        self._lines = [
+            ("" if number else name, line)
+            for name, words in said
+            for number, line in enumerate(broken(words, WIDTH - 2 * _MARGIN - 80)[:_MOST_LINES])
+        ]
         self.height = 40 + 22 * len(self._lines)
 
     def draw(self, page: Canvas, top: int) -> None:
@@ -84,7 +95,7 @@ class _Heading:
         for number, (name, said) in enumerate(self._lines):
             y = top + 51 + 22 * number
             page.text(_MARGIN, y, name, colour=FAINT)
-            page.text(_MARGIN + 80, y, said, width=WIDTH - 2 * _MARGIN - 80)
+            page.text(_MARGIN + 80, y, said)
 
 
 @final
@@ -110,7 +121,8 @@ class _Figures:
     def _right(self, page: Canvas, y: float, name: str, item: Mapping[str, Any]) -> None:
         meaning = MEANINGS.get(name)
         if name not in _SHARES or item["value"] is None:
-            page.text(self._AXIS, y, _WORDS[meaning.better] if meaning else "", size=12, colour=FAINT)
+            words = f"{_WORDS[meaning.better]}{', biased' if meaning.biased else ''}" if meaning else ""
+            page.text(self._AXIS, y, words, size=12, colour=FAINT)
             return
         left, width = self._AXIS, WIDTH - _MARGIN - self._AXIS - 10
         page.bar(left, left + width, y, 5, RULE)
@@ -128,6 +140,29 @@ _WORDS: Mapping[str, str] = {
     "near 1": "near 1 is best",
     "near 0": "near 0 is best",
 }
+
+
+@final
+class _Notes:
+    """What to know before the figures are believed."""
+
+    _SIZE, _STEP = 13, 19
+
+    def __init__(self, notes: Sequence[str]) -> None:
+        width = WIDTH - 2 * _MARGIN - 16
+        self._lines = [
+            (number == 0, line)
+            for note in notes
+            for number, line in enumerate(broken(spelt(note), width, self._SIZE)[:_MOST_LINES])
+        ]
+        self.height = self._STEP * len(self._lines)
+
+    def draw(self, page: Canvas, top: int) -> None:
+        for number, (first, line) in enumerate(self._lines):
+            y = top + self._STEP * (number + 0.5)
+            if first:
+                page.text(_MARGIN, y, "!", size=self._SIZE, colour=_MADE)
+            page.text(_MARGIN + 16, y, line, size=self._SIZE)
 
 
 @final

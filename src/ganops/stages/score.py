@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -16,34 +16,34 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from ganops.errors import DataRefused, ExtractorError, IncomparableReports, UserError
+from ganops.errors import DataRefused, ExtractorError, IncomparableReports
 from ganops.evaluation.classes import class_shares
 from ganops.evaluation.compare import Comparison
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import Extractor
 from ganops.evaluation.intervals import shown_interval
+from ganops.evaluation.judge import PIXELS
 from ganops.evaluation.manifold import NEIGHBOURS
 from ganops.evaluation.memorisation import MIN_IMAGES
 from ganops.evaluation.protocol import Protocol
+from ganops.stages.score_applying import Known, applying, cannot, known_before, require_measurable, why_not
 from ganops.stages.score_cache import Cache
-from ganops.stages.score_extractor import Chosen, choose_extractor
+from ganops.stages.score_extractor import Chosen, choose_extractor, made, require_alike
 from ganops.stages.score_inputs import Registries
 from ganops.stages.score_looking import Looking, Seen
 from ganops.stages.score_measuring import (
-    fewer_than_features,
     held_out_in_training,
     measure,
     require_comparable,
     require_enough,
+    require_varied,
 )
 from ganops.stages.score_notes import notes
 from ganops.stages.score_request import (
     METRICS,
-    WITH_TRAIN,
     Observer,
     ScoreRequest,
     open_inputs,
-    require_train,
     wanted_metrics,
 )
 
@@ -112,18 +112,25 @@ def score(
     """
     wanted = wanted_metrics(request)
     inputs = open_inputs(request, registries, observe)
-    require_train(wanted, inputs)
-    require_enough(inputs, request.num_images)
+    require_enough(inputs, request.num_images, wanted)
+    require_varied(inputs)
+    making = partial(observe, "make the extractor")
     with _refusing():
-        chosen = choose_extractor(
-            request.extractor, inputs, workspace_extractor, cache, partial(observe, "make the extractor")
-        )
+        eyes = None
+        if wanted and PIXELS.issuperset(wanted):
+            require_alike(inputs, any_size=False)
+        else:
+            eyes = choose_extractor(request.extractor, inputs, workspace_extractor, making)
+        known = known_before(inputs, eyes, request.num_images)
+        require_measurable(wanted, known, inputs)
+        chosen = made(eyes, cache, making)
         extractor = chosen.extractor if chosen else None
         looking = Looking(extractor, request.num_images, request.seed, "train" in inputs, cache, observe)
         sides = looking.sides(inputs)
         require_comparable(sides)
-        comparison = measure(sides, extractor, request.seed, partial(observe, "measure"))
-    metrics, missing = _applicable(comparison, wanted, sides, extractor)
+        known = replace(known, dim=int(sides["a"].features.shape[1]), apart=not held_out_in_training(sides))
+        comparison = measure(sides, extractor, request.seed, applying(wanted, known), partial(observe, "measure"))
+    metrics, missing = _applicable(comparison, wanted, sides, known)
     return Score(
         score=comparison.protocol.score,
         sides=sides,
@@ -132,7 +139,7 @@ def score(
         missing=missing,
         classes=_class_shares(sides, extractor),
         protocol=comparison.protocol,
-        notes=tuple(notes(inputs, sides, chosen)),
+        notes=tuple(notes(inputs, sides, chosen, frozenset(metrics))),
     )
 
 
@@ -169,55 +176,31 @@ _NO_NUMBER: Mapping[str, str] = {
 
 
 def _applicable(
-    comparison: Comparison, wanted: Sequence[str], sides: Mapping[str, Seen], extractor: Extractor | None
+    comparison: Comparison, wanted: Sequence[str], sides: Mapping[str, Seen], known: Known
 ) -> tuple[dict[str, Measurement], dict[str, str]]:
     """Metrics that could be measured, and why others could not.
 
     Raises:
         UserError: one that was asked for by name is not among them.
     """
-    found = _figures(comparison, sides)
+    found = _figures(comparison, sides, known)
     metrics = {name: item for name, item in found.items() if item.finite and (not wanted or name in wanted)}
     missing = {
-        name: _NO_NUMBER.get(name, "is no finite number here") if name in found else _reason(name, sides, extractor)
+        name: why_not(name, known) or _NO_NUMBER.get(name, "is no finite number here")
         for name in wanted or METRICS
         if name not in metrics
     }
     if wanted and missing:
-        name = next(iter(missing))
-        raise UserError(f"The metric '{name}' cannot be measured here: it {missing[name]}.")
+        raise cannot(*next(iter(missing.items())))
     return metrics, missing
 
 
-def _figures(comparison: Comparison, sides: Mapping[str, Seen]) -> dict[str, Measurement]:
+def _figures(comparison: Comparison, sides: Mapping[str, Seen], known: Known) -> dict[str, Measurement]:
     """What the engine has found, less what says nothing here."""
     found = {str(name): contrast.challenger for name, contrast in comparison.metrics.items()}
-    a, b = sides["a"], sides["b"]
-    if a.same_as(b):  # no independent draws, for which these are made
-        found |= dict.fromkeys(_DISTANCES & found.keys(), Measurement(0.0, 0.0))
-    elif fewer_than_features(sides):
-        del found["fd_star"]
-    return found
-
-
-def _reason(name: str, sides: Mapping[str, Seen], extractor: Extractor | None) -> str:
-    """Why the engine leaves this metric out."""
-    if name in WITH_TRAIN and "train" not in sides:
-        return "needs training images (--train)"
-    if name == "fd_star":
-        return (
-            "needs more images than features on either side, "
-            f"{sides['a'].features.shape[1] + 1:,} here: its interval would miss by far"
-        )
-    if name == "mifid":
-        return "needs angles between features, which these have not"
-    if name in WITH_TRAIN and held_out_in_training(sides):
-        return "needs held-out images that are not among the training images (--heldout)"
-    if name in WITH_TRAIN:
-        return "needs images of one size, of A, training and held-out ones"
-    if name == "inception_score":
-        return "is defined for the Inception network alone"
-    return "needs an extractor that knows classes" if extractor else "needs images, whose classes can be told"
+    if sides["a"].same_as(sides["b"]):  # no independent draws, for which these are made
+        return found | dict.fromkeys(_DISTANCES & found.keys(), Measurement(0.0, 0.0))
+    return {name: item for name, item in found.items() if why_not(name, known) is None}
 
 
 def _class_shares(sides: Mapping[str, Seen], extractor: Extractor | None) -> tuple[ClassShare, ...]:

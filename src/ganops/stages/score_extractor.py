@@ -16,6 +16,7 @@ from ganops.stages.score_cache import Cache
 from ganops.stages.score_fitting import FITTED, Fitted, Fitting, fitted_extractor
 from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned
 
+_PINNED = "A pinned one is the directory data/reference/extractor of any workspace."
 KINDS = (*FITTED, "inception", "inception:WEIGHTS", "custom:FILE.onnx")
 
 
@@ -29,12 +30,43 @@ class Chosen:
     origin: str
     fitted_on: str | None = None
 
+    @property
+    def kind(self) -> str:
+        return self.extractor.card.kind
+
+    @property
+    def dim(self) -> int:
+        """Width of its features."""
+        return self.extractor.dim
+
+    @property
+    def knows_classes(self) -> bool:
+        return len(self.extractor.card.classes) > 0
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """An extractor that is not fitted yet, and what is known of it all the same; see `Chosen`."""
+
+    kind: Fitted
+    fitting: Fitting
+    origin: str
+
+    @property
+    def dim(self) -> int:
+        return self.fitting.dimensions
+
+    @property
+    def knows_classes(self) -> bool:
+        return self.kind == "classifier"
+
 
 def choose_extractor(
-    wanted: str | None, inputs: Mapping[str, Input], workspace_extractor: Path | None, cache: Cache, progress: Progress
-) -> Chosen | None:
-    """The one that was asked for, else the workspace's where it fits, else one that is fitted now; None where all that
-    was given is features.
+    wanted: str | None, inputs: Mapping[str, Input], workspace_extractor: Path | None, progress: Progress
+) -> Chosen | Planned | None:
+    """The one that was asked for, else the workspace's where it fits, else one to be fitted by `made`; None where all
+    that was given is features.
 
     wanted: one of `KINDS`, or a directory.
 
@@ -54,13 +86,28 @@ def choose_extractor(
     else:
         _require_no_features(inputs)
         own = _own(workspace_extractor, inputs) if wanted is None else None
-        chosen = Chosen(own, "the workspace's own") if own else _fitted(wanted, inputs, cache, progress)
-    _require_alike(inputs, chosen.extractor.card.image_shape is None)
+        if own is None:
+            return _planned(wanted, inputs)
+        chosen = Chosen(own, "the workspace's own")
+    require_alike(inputs, chosen.extractor.card.image_shape is None)
     _require_made_for(inputs, chosen)
     return chosen
 
 
-def _require_alike(inputs: Mapping[str, Input], any_size: bool) -> None:
+def made(choice: Chosen | Planned | None, cache: Cache, progress: Progress) -> Chosen | None:
+    """Fitted now, where it is not there.
+
+    Raises:
+        UserError: a classifier is asked for, and the images have no labels.
+        DataRefused: they are too few.
+    """
+    if not isinstance(choice, Planned):
+        return choice
+    extractor = fitted_extractor(choice.kind, choice.fitting, cache, progress)
+    return Chosen(extractor, choice.origin, choice.fitting.role)
+
+
+def require_alike(inputs: Mapping[str, Input], any_size: bool) -> None:
     """Raises UserError where images are of different shapes; of sizes only unless the extractor takes any."""
     shaped = [(item.name, item.shape) for item in inputs.values() if isinstance(item, Images | Model)]
     for other, shape in shaped[1:]:
@@ -99,9 +146,9 @@ def _own(directory: Path | None, inputs: Mapping[str, Input]) -> Extractor | Non
     return extractor if extractor.card.image_shape is None or shapes == {extractor.card.image_shape} else None
 
 
-def _fitted(wanted: str | None, inputs: Mapping[str, Input], cache: Cache, progress: Progress) -> Chosen:
+def _planned(wanted: str | None, inputs: Mapping[str, Input]) -> Planned:
     """Fitted to the training images where there are any, else to B."""
-    _require_alike(inputs, any_size=False)
+    require_alike(inputs, any_size=False)
     role = "train" if "train" in inputs else "b"
     item, b = inputs[role], inputs["b"]
     if not isinstance(item, Images):
@@ -113,7 +160,7 @@ def _fitted(wanted: str | None, inputs: Mapping[str, Input], cache: Cache, progr
     fitting = Fitting(role, item.name, item.images, len(item) if isinstance(b, Model) else len(b))
     to = "labels" if kind == "classifier" else "images"
     origin = f"fitted to the {to} of {item.name} ({'B' if role == 'b' else 'training'})"
-    return Chosen(fitted_extractor(kind, fitting, cache, progress), origin, role)
+    return Planned(kind, fitting, origin)
 
 
 def _require_no_features(inputs: Mapping[str, Input]) -> None:
@@ -165,6 +212,8 @@ def named_extractor(wanted: str, progress: Progress) -> Extractor:
         raise UserError("'--extractor custom' lacks the network's file: write custom:FILE.onnx.")
     directory = Path(wanted).expanduser()
     if directory.is_dir():
+        if not (directory / CARD).exists():
+            raise UserError(f"{wanted} is no pinned extractor: it holds no {CARD}. {_PINNED}")
         return load_extractor(directory)
     known = [name.partition(":")[0] for name in KINDS]
     if kind in known:  # one that takes no file
@@ -172,6 +221,5 @@ def named_extractor(wanted: str, progress: Progress) -> Extractor:
     near = difflib.get_close_matches(kind, known, n=1)
     meant = f", did you mean '{near[0]}'?" if near else "."
     raise UserError(
-        f"There is no extractor '{wanted}'{meant} Name one of {', '.join(KINDS)}, or the directory of a pinned one, "
-        "such as data/reference/extractor of a workspace."
+        f"There is no extractor '{wanted}'{meant} Name one of {', '.join(KINDS)}, or a directory. {_PINNED}"
     )

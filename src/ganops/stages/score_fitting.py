@@ -58,7 +58,8 @@ def fitted_extractor(kind: Fitted, fitting: Fitting, cache: Cache, progress: Pro
         raise UserError(
             f"The extractor 'classifier' learns from labels, and {fitting.name} has not a label of one of two or more "
             "classes for each image. Give labels (a subfolder for each class, a labels file, a label column in "
-            "parquet), or choose `--extractor pretext`, which needs none."
+            f"parquet), {'' if fitting.role == 'train' else 'name labelled images of the same kind with --train, '}or "
+            "choose `--extractor pretext`, which needs none."
         )
     if len(images) < LEAST_IMAGES:
         raise DataRefused(

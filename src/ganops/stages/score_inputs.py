@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ganops.data.array_file import as_nchw, image_layout, is_array_file, read_array_file
 from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.prepared import DATASET, load
-from ganops.data.sources import open_source
+from ganops.data.sources import Source, open_source
 from ganops.errors import DataRefused, SourceRefused, UnknownName, UserError
 from ganops.evaluation.extractors import Extractor, load_extractor
 from ganops.evaluation.feature_stats import LARGEST, TOO_LARGE
@@ -54,7 +54,7 @@ class Images:
 @final
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features (N, d), float32 or float64, finite and not all the same, that somebody computed before."""
+    """Features (N, d), float32 or float64, finite, that somebody computed before."""
 
     name: str
     features: npt.NDArray[Any]
@@ -139,8 +139,18 @@ def open_input(wanted: Wanted, registries: Registries, progress: Progress) -> In
         return _prepared(wanted, path)
     if _is_there(path / REFERENCE):
         return _pinned(wanted, path)
-    images = read_image_set(open_source(spec), wanted.split, wanted.required, progress)
+    images = read_image_set(_source(spec), wanted.split, wanted.required, progress)
     return Images(spec, images, images.split)
+
+
+def _source(spec: str) -> Source:
+    try:
+        return open_source(spec)
+    except UserError as error:
+        raise UserError(
+            f"{error} Here it may also be FILE.npy, FILE.npz or FILE.npz:KEY (images or features), a snapshot's "
+            "directory, a workspace's data/prepared or data/reference, or models:/NAME/VERSION."
+        ) from None
 
 
 def _is_there(path: Path) -> bool:
@@ -210,7 +220,7 @@ def checked_features(features: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     """float32 or float64 (N, d), in memory.
 
     Raises:
-        DataRefused: there are none, a number is not finite or too large, or all vectors are the same.
+        DataRefused: there are none, or a number is not finite or too large.
     """
     wide = features.dtype.itemsize > 4
     with np.errstate(over="ignore"):  # a longer float may not fit: infinite, and told below
@@ -219,18 +229,13 @@ def checked_features(features: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         raise DataRefused(f"{name} holds no features: its shape is {features.shape}.")
     if bad := int((~np.isfinite(found)).any(1).sum()):
         raise DataRefused(
-            f"{bad} of {len(found)} features of {name} hold a number that is not finite (NaN or infinite): nothing can "
-            "be measured with them. Compute them again."
+            f"The features of {bad} of {len(found)} images of {name} hold a number that is not finite (NaN or "
+            "infinite): nothing can be measured with them. Compute them again."
         )
     if (largest := max(-float(found.min()), float(found.max()))) > LARGEST:
         raise DataRefused(
             f"Features of {name} reach {largest:.1e}: {TOO_LARGE}. Look at what they were computed with, or divide "
             "those of both sides by the same number."
-        )
-    if len(found) > 1 and not np.ptp(found, axis=0).any():
-        raise DataRefused(
-            f"All {len(found)} features of {name} are the same: they have no spread to measure. Look at the images, "
-            "and at what the features were computed with."
         )
     return found
 

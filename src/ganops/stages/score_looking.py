@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
@@ -18,7 +18,8 @@ from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import train_rows
 from ganops.evaluation.sample import BATCH_SIZE
 from ganops.files import digest_json, sha256_bytes
-from ganops.models.sampling import generate
+from ganops.models.networks import Generator
+from ganops.models.sampling import evaluating, generate, images_from
 from ganops.provenance.code import modules_digest
 from ganops.stages.score_cache import Arrays, Cache
 from ganops.stages.score_inputs import Features, Images, Input, Model, Pinned, checked_features
@@ -26,11 +27,10 @@ from ganops.stages.score_request import Observer
 
 NUM_IMAGES = 10_000
 """That a model makes, unless told otherwise."""
-SHOWN = 256
-"""Images of a model that are kept to be looked at."""
 _DRAW_STREAM = 5
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 _NOTHING: F32 = np.empty((0, 0), np.float32)
 
 
@@ -40,12 +40,13 @@ class Seen:
     """One side as it is measured, n images.
 
     kind: `images`, `model`, `features` or `reference`. sha256: of the images' pixels, the snapshot, the features, or
-        what identifies a workspace's reference.
-    features: (n, d); of training and held-out images only where a metric asks for them, else (0, d).
+        what identifies a workspace's reference; of its training images, of all that it keeps of them.
+    features: (n, d), d being 0 where only pixels are asked for; of training and held-out images only where a metric
+        asks for them, else (0, d).
     classes: int64 (n,), as the extractor sees them; None where it knows none. imagenet: see `evaluation.sample.Sample`.
     pixels: (n, p), see `evaluation.pixels`; (0, 0) where there are no images, or no training images to hold against.
-    images_u8, order: image i of the n is `images_u8[order[i]]`, uint8 (C, H, W), for a person to look at; of a model
-        only the first few are there, of features none (None).
+    shape: of its images, (C, H, W). shown: those of some rows of the n, uint8 (len(rows), C, H, W), for a person to
+        look at; of a model they are made again. None both where there are no images.
     """
 
     name: str
@@ -57,8 +58,8 @@ class Seen:
     classes: npt.NDArray[np.int64] | None = None
     imagenet: F32 | None = None
     pixels: F32 = field(default_factory=lambda: _NOTHING)
-    images_u8: U8 | None = None
-    order: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    shape: tuple[int, int, int] | None = None
+    shown: Callable[[Rows], U8] | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -66,11 +67,6 @@ class Seen:
     def same_as(self, other: Seen) -> bool:
         """Whether both are the very same images or features; a model makes others each time."""
         return "model" not in (self.kind, other.kind) and (self.sha256, len(self)) == (other.sha256, len(other))
-
-    def shown(self, rows: npt.NDArray[np.int64]) -> U8:
-        """Those of its images, uint8 (len(rows), C, H, W)."""
-        assert self.images_u8 is not None, "there is nothing to show"
-        return np.asarray(self.images_u8[self.order[rows]])
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -87,6 +83,7 @@ class Seen:
 class Looking:
     """How all sides are looked at.
 
+    extractor: None where features were given, or only pixels are asked for.
     num_images: that a model makes; of A's images or features at most that many are drawn. seed: of latents and draws.
     with_pixels: whether there are training images to hold the others against.
     """
@@ -102,7 +99,7 @@ class Looking:
         """What is seen of each, by role.
 
         Raises:
-            DataRefused: features are not finite, or all the same.
+            DataRefused: features are not finite.
             ExtractorError: those that the extractor gives are not finite.
         """
         return {role: self._side(role, item) for role, item in inputs.items()}
@@ -115,11 +112,10 @@ class Looking:
         rows = self._rows(role, len(item))
         if isinstance(item, Features):
             drawn = item.features[np.sort(rows)]  # the digest is of the content, not of its shuffle
-            digest = digest_json({"shape": list(drawn.shape), "features": sha256_bytes(drawn.tobytes())})
-            return Seen(item.name, "features", digest, None, len(rows), item.features[rows])
+            return Seen(item.name, "features", _digest(drawn), None, len(rows), item.features[rows])
         return self._stored(role, item, rows) if isinstance(item, Pinned) else self._looked(role, item, rows)
 
-    def _rows(self, role: str, count: int) -> npt.NDArray[np.int64]:
+    def _rows(self, role: str, count: int) -> Rows:
         """Which images, in which order."""
         if role == "a":
             shuffled = np.random.Generator(np.random.Philox(key=[self.seed, _DRAW_STREAM])).permutation(count)
@@ -127,19 +123,21 @@ class Looking:
         return train_rows(count) if role == "train" else np.arange(count)
 
     def _stored(self, role: str, item: Pinned, rows: npt.NDArray[np.int64]) -> Seen:
-        sample = item.sample
+        sample, width = item.sample, None if self.extractor else 0
         if role == "train":
             return Seen(
                 item.name,
                 "reference",
-                sample.hash,
+                digest_json([_digest(sample.train_features), _digest(sample.train_pixels)]),
                 "train",
                 len(sample.train_pixels),
-                sample.train_features,
+                sample.train_features[:, :width],
                 pixels=sample.train_pixels,
             )
         classes = sample.classes[rows] if sample.num_classes else None
-        seen = Seen(item.name, "reference", sample.hash, sample.split, len(rows), sample.features[rows], classes)
+        seen = Seen(
+            item.name, "reference", sample.hash, sample.split, len(rows), sample.features[rows, :width], classes
+        )
         return seen if not sample.pixels.size else replace(seen, pixels=sample.pixels[rows])
 
     def _looked(self, role: str, item: Images, rows: npt.NDArray[np.int64]) -> Seen:
@@ -160,13 +158,15 @@ class Looking:
             classes=_ordered(probabilities, order).argmax(1) if probabilities.shape[1] else None,
             imagenet=_ordered(seen["imagenet"], order) if "imagenet" in seen else None,
             pixels=_ordered(pixel_features(images.images_u8), order) if self.with_pixels else _NOTHING,
-            images_u8=images.images_u8,
-            order=order,
+            shape=images.shape,
+            shown=lambda rows: np.asarray(images.images_u8[order[rows]]),
         )
 
     def _observed(self, role: str, name: str, images: ImageSet, digest: str) -> Arrays:
         """features (n, d), probabilities (n, classes), and imagenet where A's are asked for."""
-        extractor = self._extractor
+        extractor = self.extractor
+        if extractor is None:
+            return {"features": np.empty((len(images), 0), np.float32), "probabilities": _NOTHING}
         if role == "heldout" or (role == "train" and extractor.card.kind in CENTRED):
             return {"features": np.empty((0, extractor.dim), np.float32), "probabilities": _NOTHING}
         keep = role == "a" and extractor.card.kind == "inception"  # as large as the features again
@@ -180,20 +180,20 @@ class Looking:
         return self.cache.recall(_key(extractor, digest, keep), observe)
 
     def _made(self, role: str, model: Model) -> Seen:
-        """Images are streamed to the extractor: beside what it sees only `SHOWN` of them are kept."""
-        extractor, count = self._extractor, self.num_images or NUM_IMAGES
+        """Images are streamed to the extractor, and none is kept."""
+        extractor, count = self.extractor, self.num_images or NUM_IMAGES
         # other latents than A's, or a model against itself would make the same images twice
         seed = self.seed if role == "a" else self.seed + 1
-        features = np.empty((count, extractor.dim), np.float32)
+        features = np.empty((count, extractor.dim if extractor else 0), np.float32)
         classes = np.empty(count, np.int64)
-        imagenet, pixels, kept, done = [], [], [], 0
+        imagenet, pixels, done = [], [], 0
         for batch in generate(model.snapshot.generator, count, seed, BATCH_SIZE):
-            observed = extractor.observe(batch)
             part = slice(done, done + len(batch))
-            features[part], classes[part] = observed.features, observed.classes
-            imagenet += [observed.imagenet] if observed.imagenet is not None else []
+            if extractor is not None:
+                observed = extractor.observe(batch)
+                features[part], classes[part] = observed.features, observed.classes
+                imagenet += [observed.imagenet] if observed.imagenet is not None else []
             pixels += [pixel_features(batch)] if self.with_pixels else []
-            kept += [batch.numpy()[: SHOWN - done]] if done < SHOWN else []
             done = part.stop
             self.observe(_step(role), done, count, "generating and looking")
         self.observe(_step(role), count, count, "done")
@@ -203,21 +203,27 @@ class Looking:
             sha256=model.snapshot.sha256,
             split=None,
             count=count,
-            features=checked_features(features, model.name),
-            classes=classes if extractor.card.classes else None,
+            features=checked_features(features, model.name) if extractor else features,
+            classes=classes if extractor and extractor.card.classes else None,
             imagenet=np.concatenate(imagenet) if imagenet else None,
             pixels=np.concatenate(pixels) if pixels else _NOTHING,
-            images_u8=np.concatenate(kept),
-            order=np.arange(min(count, SHOWN)),
+            shape=model.shape,
+            shown=partial(_made_again, model.snapshot.generator, seed),
         )
 
-    @property
-    def _extractor(self) -> Extractor:
-        assert self.extractor is not None, "images are looked at"
-        return self.extractor
+
+def _made_again(generator: Generator, seed: int, rows: Rows) -> U8:
+    """Image i of a seed can be made without those before it."""
+    with evaluating(generator):
+        return np.concatenate([images_from(generator, seed, int(row), 1).cpu().numpy() for row in rows])
 
 
-def _ordered(rows: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def _digest(features: npt.NDArray[Any]) -> str:
+    """Of their content, whatever they lay in."""
+    return digest_json({"shape": list(features.shape), "features": sha256_bytes(features.tobytes())})
+
+
+def _ordered(rows: npt.NDArray[Any], order: Rows) -> npt.NDArray[Any]:
     return rows[order] if len(rows) else rows
 
 

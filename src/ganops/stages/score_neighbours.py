@@ -10,49 +10,51 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ganops.evaluation.distances import centred, squared_distances
+from ganops.evaluation.distances import centred, nearest, squared_distances
+from ganops.evaluation.protocol import PAIRWISE_LIMIT
 from ganops.evaluation.threads import one_thread
 from ganops.reports.score_picture import COLUMNS, Group, Strip
 from ganops.stages.score import Score
-from ganops.stages.score_looking import SHOWN, Seen
+from ganops.stages.score_looking import Rows, Seen
 from ganops.stages.score_measuring import comparable_pixels
-
-Rows = npt.NDArray[np.int64]
 
 
 def neighbour_groups(score: Score) -> list[Group]:
     """Groups of images of A with their nearest in B as the extractor sees them, and, where there are any, in the
-    training images as the pixels have it; none where A is features."""
-    if score.sides["a"].images_u8 is None:
-        return []
+    training images as the pixels have it; none where A is features.
+
+    Of all of A those nearest to training images are found, of its first `PAIRWISE_LIMIT`, which are as good as any,
+    those farthest from B.
+    """
     with one_thread():
         return list(_groups(score.sides))
 
 
 def _groups(sides: Mapping[str, Seen]) -> Iterator[Group]:
     a, b, train = sides["a"], sides["b"], sides.get("train")
-    candidates = np.arange(min(len(a.order), SHOWN))
-    to_b = _distances(a.features[candidates], b.features)
-    to_train = None
-    if train is not None and comparable_pixels(sides):
-        to_train = _distances(a.pixels[candidates], train.pixels)
+    show = a.shown
+    if show is None:
+        return
+    with_features = a.features.shape[1] > 0  # else only pixels are asked for
+    with_training = train is not None and comparable_pixels(sides)
 
     def group(title: str, rows: Rows) -> Group:
-        strips = [Strip("A", a.shown(rows))]
-        if train is None or to_train is None:
-            strips += _strips(("nearest in B", "second nearest"), b, to_b[rows])
-        else:
-            strips += _strips(("nearest in B",), b, to_b[rows])
-            strips += _strips(("nearest in training",), train, to_train[rows])
+        strips = [Strip("A", show(rows))]
+        if with_features:
+            titles = ("nearest in B",) if with_training else ("nearest in B", "second nearest")
+            strips += _strips(titles, b, _distances(a.features[rows], b.features))
+        if train is not None and with_training:
+            strips += _strips(("nearest in training",), train, _distances(a.pixels[rows], train.pixels))
         return Group(title, tuple(strips))
 
-    yield group("Drawn at random", candidates[:COLUMNS])
-    yield group(f"Farthest from B, of {len(candidates)}", _first(-to_b.amin(1)))
-    if to_train is not None:
-        held_out = sides.get("heldout", b)
-        nearest = _distances(a.pixels[candidates], held_out.pixels).amin(1)
-        closeness = to_train.amin(1) / (to_train.amin(1) + nearest).clamp(min=1e-12)
-        yield group(f"Nearest to training images beside held-out ones, of {len(candidates)}", _first(closeness))
+    yield group("Drawn at random", np.arange(min(len(a), COLUMNS)))
+    if with_features:
+        few = a.features[:PAIRWISE_LIMIT]
+        yield group(f"Farthest from B, of {len(few):,}", _first(-_to_nearest(few, b.features)))
+    if train is not None and with_training:
+        to_train, to_held_out = (_to_nearest(a.pixels, side.pixels) for side in (train, sides.get("heldout", b)))
+        closeness = to_train / (to_train + to_held_out).clamp(min=1e-12)
+        yield group(f"Nearest to training images beside held-out ones, of {len(a):,}", _first(closeness))
 
 
 def _first(values: Tensor) -> Rows:
@@ -62,11 +64,17 @@ def _first(values: Tensor) -> Rows:
 
 def _strips(titles: Sequence[str], side: Seen, distances: Tensor) -> Iterator[Strip]:
     """The nearest, the second nearest and so on, where there are images to show."""
-    if side.images_u8 is None or len(side.order) < len(side):
+    if side.shown is None:
         return
     order = distances.topk(min(len(titles), distances.shape[1]), largest=False).indices
     for title, rows in zip(titles, order.T, strict=False):
         yield Strip(title, side.shown(np.asarray(rows.numpy())))
+
+
+def _to_nearest(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> Tensor:
+    """Squared, float64 (len(ours),)."""
+    y, x = centred(theirs, ours)
+    return nearest(x, y)[0]
 
 
 def _distances(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import final, get_args
 
 from ganops.data.sources.naming import printable
 from ganops.errors import UnknownName, UserError
-from ganops.evaluation.judge import Metric
+from ganops.evaluation.judge import PIXELS, Metric
 from ganops.stages.score_inputs import Input, Pinned, Registries, Wanted, open_input
 
-METRICS: tuple[str, ...] = get_args(Metric)
-WITH_TRAIN = frozenset({"memorisation", "copies", "mifid"})
+METRICS: tuple[Metric, ...] = get_args(Metric)
+WITH_TRAIN = PIXELS | {"mifid"}
 """Metrics that look at training images."""
 Observer = Callable[[str, int, int, str], None]
 """Told `(step, done, total, note)`; `total` is 0 while it is unknown."""
@@ -43,10 +43,15 @@ def wanted_metrics(request: ScoreRequest) -> tuple[str, ...]:
 
     Raises:
         UnknownName: one is not known; names the nearest.
-        UserError: held-out images are given, and no training images.
+        UserError: one has no name, or held-out images are given, and no training images.
     """
     wanted = tuple(name.strip().lower().replace("-", "_") for name in request.metrics)
     for name in wanted:
+        if not name:
+            raise UserError(
+                "--metrics has an empty name: name one or several, with a comma between two, or leave it out for all. "
+                f"Metrics are {', '.join(METRICS)}."
+            )
         if name not in METRICS:
             near = difflib.get_close_matches(name, METRICS, n=1)
             meant = f", did you mean '{near[0]}'?" if near else "."
@@ -88,13 +93,6 @@ def open_inputs(request: ScoreRequest, registries: Registries, observe: Observer
             "all of their images."
         )
     return found
-
-
-def require_train(wanted: Sequence[str], inputs: Mapping[str, Input]) -> None:
-    """Raises UserError where a metric is asked for that looks at training images, and there are none."""
-    for name in wanted:
-        if name in WITH_TRAIN and "train" not in inputs:
-            raise UserError(f"The metric '{name}' looks for copies of training images: name these with --train.")
 
 
 def _splits(request: ScoreRequest) -> tuple[Wanted, Wanted]:

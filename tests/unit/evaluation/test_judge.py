@@ -39,6 +39,27 @@ def test_what_does_not_apply_is_left_out(make_sample: MakeSample, reference: Ref
     assert "copies" not in Judge(reference).estimates(without_pixels)
 
 
+def test_one_image_for_ever_is_measured_and_never_promoted(make_sample: MakeSample, reference: ReferenceSample) -> None:
+    honest = make_sample(1)
+    collapsed = replace(honest, features=np.tile(reference.features[:1], (600, 1)), snapshot_sha256="c" * 64)
+    found = compare(collapsed, honest, reference)
+    assert set(found.metrics) == set(Judge(reference).estimates(honest))
+    assert all(contrast.challenger.finite for contrast in found.metrics.values())
+    for name in ("fd", "fd_star", "kid", "kernel_distance", "recall", "coverage"):
+        assert found.metrics[name].improvement is not None and found.metrics[name].improvement.high < 0, name
+    assert not decide(found, GateConfig(), attempt=1).promote
+
+
+@pytest.mark.parametrize("asked", [{"kid"}, {"fd_star"}, {"recall"}, {"class_coverage"}, {"copies"}])
+def test_what_is_asked_for_alone_is_the_same_as_beside_all(
+    make_sample: MakeSample, reference: ReferenceSample, asked: set[Metric]
+) -> None:
+    few = make_sample(1)
+    alone, beside = Judge(reference, frozenset(asked)).estimates(few), Judge(reference).estimates(few)
+    assert asked <= set(alone) < set(beside)
+    assert all(alone[name].measurement == beside[name].measurement for name in alone)
+
+
 def test_inception_has_its_score_and_mifid(make_sample: MakeSample, reference: ReferenceSample) -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(20), 600).astype(np.float32)
     sample = replace(make_sample(1), imagenet=probabilities)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 from rich.console import Console
 
 from ganops.evaluation.judge import SMALLER_IS_BETTER
-from ganops.reports.canvas import SHARPNESS, WIDTH
-from ganops.reports.score import MEANINGS, print_score
+from ganops.reports.canvas import SHARPNESS, WIDTH, Canvas, broken
+from ganops.reports.score import MEANINGS, print_score, seen_by, side
 from ganops.reports.score_picture import COLUMNS, Group, Strip, write_score_picture
 from ganops.stages.score_request import METRICS
 
@@ -82,6 +82,28 @@ def test_of_many_classes_those_that_differ_most_are_shown(tmp_path: Path) -> Non
     assert heights[0] < heights[1] == heights[2]
 
 
+def test_notes_and_extractor_are_wrapped_and_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def record(self: Canvas, x: float, y: float, said: str, *rest: Any, **named: Any) -> None:
+        drawn.append(said)
+
+    said = {**facts(), "notes": ["The first of two notes " + "goes on and on " * 20 + "to its end.", "Short."]}
+    said["protocol"]["extractor_origin"] = "fitted to the labels of " + "a folder, " * 20 + "by name"
+    monkeypatch.setattr(Canvas, "text", record)
+    write_score_picture(tmp_path / "score.png", said, [])
+    whole = " ".join(filter(None, drawn))
+    assert all(note in whole.replace(" ! ", " ") for note in said["notes"]) and "a folder, by name" in whole
+
+
+@pytest.mark.parametrize("said", ["one two three", "x" * 500, "short " + "y" * 300 + " and more", "é−" * 100, ""])
+def test_broken_lines_fit_and_lose_nothing(said: str) -> None:
+    lines = broken(said, 100)
+    assert "".join(lines).replace(" ", "") == said.replace(" ", "")
+    font = ImageFont.load_default(14 * SHARPNESS)
+    assert all(font.getlength(line.replace("−", "-").replace("é", "e")) <= 100 * SHARPNESS for line in lines)
+
+
 def test_names_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     write_score_picture(tmp_path / "score.png", facts(name=HOSTILE), [strips(1, (8, 8))])
     stream = io.StringIO()
@@ -89,6 +111,21 @@ def test_names_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     said = stream.getvalue()
     assert "[red]name[/]" in said and "\x1b" not in said
     assert "1.3 to 1.7" in said and "↓ lower" in said and "memorisation needs training images" in said
+
+
+def test_each_side_and_the_extractor_in_words() -> None:
+    one = {"name": "a.npy", "num_images": 1500, "split": None, "sha256": "a" * 64}
+    said = [side({**one, "kind": kind}) for kind in ("images", "model", "features", "reference")]
+    assert [line.removeprefix("a.npy: ").removesuffix(" (sha256 aaaaaaaa)") for line in said] == [
+        "1,500 images",
+        "1,500 images of a model",
+        "features of 1,500 images",
+        "features of 1,500 images",
+    ]
+    protocol = facts()["protocol"]
+    assert seen_by(protocol).startswith("classifier (2 classes, 90.0% of held-out")
+    own = {**protocol, "extractor": "custom", "extractor_task": "unknown", "extractor_accuracy": None, "dim": 147}
+    assert seen_by(own).startswith("custom (147 features, sha256 bbbbbbbb)")
 
 
 def test_every_metric_of_the_engine_is_explained_in_its_direction() -> None:

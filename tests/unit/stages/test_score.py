@@ -19,6 +19,7 @@ from ganops.evaluation import judge
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import load_extractor, training
 from ganops.evaluation.fd_star import fd_star
+from ganops.evaluation.manifold import ManifoldReference, manifold_values
 from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import FORMAT, METRIC_VERSION, ReferenceSample, array_digests
 from ganops.files import sha256_file, write_json
@@ -29,7 +30,7 @@ from ganops.stages.score_cache import Cache
 from ganops.stages.score_inputs import Images, Model, Pinned, Wanted, open_input
 from ganops.stages.score_looking import Seen
 from ganops.stages.score_neighbours import neighbour_groups
-from ganops.stages.score_notes import notes_on_extractor
+from ganops.stages.score_notes import coverage_of_equals, notes_on_extractor
 from ganops.stages.score_request import ScoreRequest
 from ganops.stages.score_shared import Shared
 
@@ -49,6 +50,11 @@ def scored(*sides: str | Path, cache: Cache | None = None, own: Path | None = No
     words = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
     request = ScoreRequest(str(sides[0]), str(sides[1]), **words)
     return score(request, words.pop("registries", no_registry), own, cache or Cache(None), silent)
+
+
+def shown(side: Seen, rows: Any) -> U8:
+    assert side.shown is not None
+    return side.shown(rows)
 
 
 def value(found: Score, metric: str) -> float:
@@ -257,7 +263,7 @@ def test_a_model_is_streamed_to_the_extractor(gallery: Gallery) -> None:
     assert found.sides["a"].kind == "model" and len(found.sides["a"]) == 300
     assert found.sides["a"].sha256 == sha256_file(gallery.root / "model" / "model.json")
     made = next(generate(load_snapshot(gallery.root / "model").generator, 10, seed=4))
-    assert np.array_equal(found.sides["a"].shown(np.arange(10)), made.numpy())
+    assert np.array_equal(shown(found.sides["a"], np.arange(10)), made.numpy())
 
 
 def test_a_model_against_itself_makes_other_images(gallery: Gallery) -> None:
@@ -301,7 +307,7 @@ def test_equal_features_are_told(given: Path) -> None:
         assert found.sides["a"].sha256 == found.sides["b"].sha256
     np.save(given / "mixed.npy", np.concatenate([normal(2, 200)[50:80], normal(4, 90)]).astype(np.float64))
     found = scored(given / "mixed.npy", given / "b.npy")
-    assert "30 of 120 features of A are among B, number for number." in found.notes
+    assert "30 of 120 images of A are among B, number for number." in found.notes
 
 
 def test_of_one_and_the_same_set_every_distance_is_zero(given: Path) -> None:
@@ -311,7 +317,7 @@ def test_of_one_and_the_same_set_every_distance_is_zero(given: Path) -> None:
     assert value(found, "precision") == value(found, "coverage") == 1.0
     part = scored(given / "b.npy", given / "b.npy", num_images=100)
     assert value(part, "fd") > 0
-    assert "200 of 200 features of A are among B, number for number." in part.notes
+    assert "200 of 200 images of A are among B, number for number." in part.notes
 
 
 def test_shares_are_shown_between_zero_and_one(given: Path) -> None:
@@ -319,7 +325,35 @@ def test_shares_are_shown_between_zero_and_one(given: Path) -> None:
     facts = scored(given / "few.npy", given / "b.npy").to_json()
     for name in ("precision", "recall", "coverage"):
         assert 0 <= facts["metrics"][name]["low"] <= facts["metrics"][name]["high"] <= 1
-    assert any(note.startswith("A has only 20 images: precision") for note in facts["notes"])
+    assert (
+        "A has only 20 images, each of which is 5.0% of precision and of density: the interval is rough."
+        in (facts["notes"])
+    )
+    assert not any("% of recall" in note for note in facts["notes"])
+    swapped = scored(given / "b.npy", given / "few.npy", metrics=("recall",)).notes
+    assert "B has only 20 images, each of which is 5.0% of recall: the interval is rough." in swapped
+
+
+def test_coverage_is_told_to_depend_on_the_counts_and_by_how_much(given: Path) -> None:
+    """By the closed form, against draws of one distribution."""
+    np.save(given / "few.npy", normal(3, 20))
+    (note,) = (note for note in scored(given / "few.npy", given / "b.npy").notes if "depend on the counts" in note)
+    assert f"coverage of {coverage_of_equals(20, 200):.2f}" in note
+    drawn = [
+        manifold_values(normal(2 * seed, 20), ManifoldReference.of(normal(2 * seed + 1, 200)))["coverage"]
+        for seed in range(50)
+    ]
+    assert coverage_of_equals(20, 200) == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / 50**0.5)
+    for name, seed in (("many-a", 1), ("many-b", 2)):
+        np.save(given / f"{name}.npy", normal(seed, 1000, dim=2))
+    assert not any("depend on the counts" in note for note in scored(given / "many-a.npy", given / "many-b.npy").notes)
+
+
+def test_of_too_few_images_for_the_features_fd_is_called_biased(given: Path) -> None:
+    for name, count in (("a", 30), ("b", 40)):
+        np.save(given / f"{name}.npy", normal(count, count))
+    assert sum("fd is biased upward" in note for note in scored(given / "a.npy", given / "b.npy").notes) == 2
+    assert scored(given / "a.npy", given / "b.npy", metrics=("kid",)).notes == ()
 
 
 def test_without_more_images_than_features_there_is_no_fd_star(given: Path) -> None:
@@ -330,6 +364,26 @@ def test_without_more_images_than_features_there_is_no_fd_star(given: Path) -> N
     with pytest.raises(UserError, match=r"'fd_star' cannot be measured here: it needs more images .* 41 here"):
         scored(given / "a-wide.npy", given / "b-wide.npy", metrics=("fd_star",))
     assert "fd_star" in scored(given / "b-wide.npy", given / "b-wide.npy").metrics, "0, by definition"
+
+
+def test_a_generator_that_makes_one_image_for_ever_is_measured_and_fares_worst(given: Path) -> None:
+    np.save(given / "constant.npy", np.tile(normal(2, 200)[:1], (300, 1)))
+    honest, collapsed = scored(given / "a.npy", given / "b.npy"), scored(given / "constant.npy", given / "b.npy")
+    assert set(collapsed.metrics) == set(honest.metrics)
+    for name in ("fd", "fd_star", "kid", "kid_subsets", "kernel_distance"):
+        assert collapsed.metrics[name].low > honest.metrics[name].high, name
+    assert value(collapsed, "recall") == 0.0 and value(collapsed, "coverage") < 0.1
+    assert collapsed.notes[0].startswith("All 300 images of A look the same: it has collapsed")
+    assert not any("look the same as 5 others" in note for note in collapsed.notes)
+    collapsed.to_json()
+
+
+def test_images_of_one_kind_only_are_measured(gallery: Gallery, tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.repeat(pictures(3, 1)[0], 100, axis=0))
+    asked: dict[str, Any] = {"split": ":test", "train": gallery.real, "cache": gallery.cache}
+    one, many = scored(tmp_path / "one.npy", gallery.real, **asked), scored(gallery.bare, gallery.real, **asked)
+    assert one.metrics["fd_star"].low > many.metrics["fd_star"].high and value(one, "recall") == 0.0
+    assert {"memorisation", "copies"} <= set(one.metrics) and value(one, "class_coverage") < 0.7
 
 
 def test_what_says_nothing_is_left_out_with_the_reason(given: Path) -> None:
@@ -440,7 +494,11 @@ def test_a_reference_named_as_training_images_stands_for_its_own(gallery: Galler
     found = scored(gallery.bare, gallery.real, split=":test", train=tmp_path)
     train = found.sides["train"]
     assert (train.split, len(train), len(train.pixels)) == ("train", 90, 90)
+    judged = scored(gallery.bare, tmp_path, split=":select")
+    assert judged.sides["b"].sha256 == "select" and judged.sides["train"].sha256 == train.sha256 != "select"
     assert "copies" in found.metrics and found.protocol.extractor_sha256 == own.sha256
+    alone = scored(gallery.bare, tmp_path, split=":select", metrics=("copies", "memorisation"))
+    assert alone.metrics == {name: judged.metrics[name] for name in ("copies", "memorisation")} and alone.chosen is None
     with pytest.raises(UserError, match="of the splits select and test: choose one with --split"):
         scored(tmp_path, gallery.real, split="train")
 
@@ -544,8 +602,9 @@ def broken(folder: Path) -> None:
     ("a", "b", "asked", "error", "said"),
     [
         ("a.npy", "wide.npy", {}, UserError, r"differ in width: .*a.npy has 6 .*wide.npy has 9"),
-        ("nan.npy", "b.npy", {}, DataRefused, r"6 of 50 features of .*nan.npy .* not finite"),
-        ("a.npy", "constant.npy", {}, DataRefused, r"All 50 features of .*constant.npy are the same"),
+        ("nan.npy", "b.npy", {}, DataRefused, r"features of 6 of 50 images of nan.npy .* not finite"),
+        ("a.npy", "constant.npy", {}, DataRefused, r"All 50 images of .*constant.npy have the same features"),
+        ("grey.npy", "large.npy", {}, DataRefused, r"All 20 images of .*large.npy are the same"),
         ("one.npy", "b.npy", {}, TooFewImages, r"1 image of .*one.npy would be measured, and at least 12"),
         ("a.npy", "five.npy", {}, TooFewImages, r"5 images of .*five.npy would"),
         ("none.npy", "b.npy", {}, DataRefused, r"none.npy holds no features"),
@@ -567,22 +626,23 @@ def broken(folder: Path) -> None:
         ("whole.npy", "b.npy", {}, SourceRefused, r"int64 of shape \(50, 6\), which is neither images nor features"),
         ("floats.npy", "b.npy", {}, SourceRefused, r"Images are uint8"),
         ("no-images.npy", "b.npy", {}, SourceRefused, r"no-images.npy is empty"),
-        ("grey.npy", "colour.npy", {}, UserError, r"colour.npy holds colour images and .*grey.npy grey ones"),
-        ("grey.npy", "large.npy", {}, UserError, r"grey.npy holds images of 8x8 .*large.npy of 9x8"),
+        ("colour.npy", "grey.npy", {}, UserError, r"colour.npy holds colour images and .*grey.npy grey ones"),
+        ("large.npy", "grey.npy", {}, UserError, r"large.npy holds images of 9x8 .*grey.npy of 8x8"),
         ("empty", "b.npy", {}, SourceRefused, r"empty is empty"),
         ("mixed", "grey.npy", {}, SourceRefused, r"different sizes"),
-        ("grey.npy", "grey.npy", {"extractor": "classifier"}, UserError, r"not a label"),
+        ("grey.npy", "grey.npy", {"extractor": "classifier"}, UserError, r"not a label.* --train"),
         ("missing.npy", "b.npy", {}, UserError, r"no file '.*missing.npy'"),
-        ("missing", "b.npy", {}, UserError, r"no file or folder '.*missing'"),
+        ("missing", "b.npy", {}, UserError, r"no file or folder '.*missing'.*FILE.npz:KEY.*models:/"),
         ("a.npy", "grey.npy", {}, UserError, r"a.npy holds features and not images.*--extractor DIR"),
         ("a.npy", "b.npy", {"extractor": "classifier"}, UserError, r"Leave it out"),
         ("a.npy", "b.npy", {"metrics": ("fd_str",)}, UnknownName, r"no metric 'fd_str', did you mean 'fd_star'\?"),
+        ("a.npy", "b.npy", {"metrics": ("",)}, UserError, r"--metrics has an empty name"),
         (
             "a.npy",
             "b.npy",
             {"metrics": ("copies",)},
             UserError,
-            r"'copies' .* with --train",
+            r"'copies' .* needs images of one size|'copies' .* needs training images \(--train\)",
         ),
         ("a.npy", "b.npy", {"metrics": ("copies",), "train": "b.npy"}, UserError, r"needs images of one size"),
         ("a.npy", "b.npy", {"metrics": ("class_coverage",)}, UserError, r"'class_coverage' cannot be measured here"),
@@ -603,7 +663,7 @@ def broken(folder: Path) -> None:
         ("grey.npy", "classes", {"extractor": "inception:/dev/zero"}, SourceRefused, r"/dev/zero is a device"),
         ("grey.npy", "classes", {"extractor": "inception:a.npy"}, DamagedFile, r"not the published Inception"),
         ("grey.npy", "classes", {"extractor": "damaged"}, DamagedFile, r"extractor.json"),
-        ("grey.npy", "classes", {"extractor": "empty"}, DamagedFile, r"lacks extractor.json"),
+        ("grey.npy", "classes", {"extractor": "empty"}, UserError, r"empty is no pinned extractor"),
         ("models:/generator/1", "b.npy", {}, UserError, r"no registry of generator"),
         ("huge.npy", "b.npy", {}, DataRefused, r"huge.npy reach .*too large for float64"),
         ("b.npy", "largest.npy", {}, DataRefused, r"largest.npy reach .*too large for float64"),
@@ -624,6 +684,69 @@ def test_what_cannot_be_scored_is_told_in_one_sentence_or_two(
         scored(a, b, **asked)
 
 
+def without_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever fits an extractor or looks through one fails."""
+
+    def work(*arguments: object, **named: object) -> None:
+        raise AssertionError("minutes of work")
+
+    monkeypatch.setattr("ganops.stages.score_fitting._fit", work)
+    monkeypatch.setattr("ganops.evaluation.extractors.Extractor.observe", work)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "asked", "said"),
+    [
+        (
+            "bare.npy",
+            "real",
+            {"split": ":train", "train": "real", "metrics": ("copies", "fd")},
+            "not among the training",
+        ),
+        ("bare.npy", "bare.npy", {"metrics": ("class_coverage",)}, "needs an extractor that knows classes"),
+        ("bare.npy", "real", {"metrics": ("inception_score",)}, r"the Inception network \(--extractor inception\)"),
+        ("bare.npy", "real", {"metrics": ("mifid",)}, r"inception\), and training images \(--train\)"),
+        ("bare.npy", "one.npy", {}, r"All 120 images of .*one.npy are the same"),
+        ("bare.npy", "real", {"split": ":test", "train": "one.npy"}, r"All 120 images of .*one.npy are the same"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_before_the_work(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, a: str, b: str, asked: dict[str, Any], said: str
+) -> None:
+    np.save(gallery.root / "one.npy", np.repeat(pictures(3, 1)[0], 120, axis=0))
+    monkeypatch.chdir(gallery.root)
+    without_work(monkeypatch)
+    with pytest.raises((UserError, DataRefused), match=said):
+        scored(a, b, **asked)
+
+
+def test_what_looks_at_pixels_alone_needs_no_extractor(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"split": ":test", "train": gallery.real}
+    whole = scored(gallery.bare, gallery.real, cache=gallery.cache, **asked)
+    without_work(monkeypatch)
+    pixels = scored(gallery.bare, gallery.real, metrics=("copies", "memorisation"), **asked)
+    assert pixels.metrics == {name: whole.metrics[name] for name in ("copies", "memorisation")}
+    assert pixels.chosen is None and pixels.score == pixels.protocol.extractor == "pixels"
+    assert [len(group.strips) for group in neighbour_groups(pixels)] == [2, 2]
+    assert json.loads(json.dumps(pixels.to_json(), allow_nan=False))["protocol"]["dim"] == 0
+    model = scored(gallery.root / "model", gallery.real, metrics=("copies",), num_images=100, **asked)
+    assert set(model.metrics) == {"copies"} and model.notes == ()
+
+
+def test_as_many_images_are_needed_as_the_metrics_that_are_asked_for_look_at(given: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        np.save(given / f"few-{name}.npy", normal(seed, 5, dim=2))
+    few = given / "few-a.npy", given / "few-b.npy"
+    assert set(scored(*few, metrics=("fd_star", "kid")).metrics) == {"fd_star", "kid"}
+    with pytest.raises(TooFewImages, match=r"5 images .* at least 12 are needed on either side for recall"):
+        scored(*few, metrics=("fd_star", "recall"))
+    for count in (1, 0, -3):
+        with pytest.raises(TooFewImages, match=f"{count} images? of .*a.npy would be measured, and at least 4 "):
+            scored(given / "a.npy", given / "b.npy", num_images=count, metrics=("fd",))
+
+
 # ---------------------------------------------------------------- what the picture shows
 
 
@@ -634,22 +757,32 @@ def test_each_image_of_a_stands_over_its_nearest_in_b(gallery: Gallery) -> None:
     distances = np.square(a.features[:, None].astype(float) - b.features[None].astype(float)).sum(2)
     ours, nearest, second = drawn.strips
     columns = len(ours.images_u8)
-    assert np.array_equal(ours.images_u8, a.shown(np.arange(columns)))
+    assert np.array_equal(ours.images_u8, shown(a, np.arange(columns)))
     ranks = distances.argsort(1)[:columns]
-    assert np.array_equal(nearest.images_u8, b.shown(ranks[:, 0]))
-    assert np.array_equal(second.images_u8, b.shown(ranks[:, 1]))
-    assert np.array_equal(farthest.strips[0].images_u8, a.shown(distances.min(1).argsort()[::-1][:columns]))
+    assert np.array_equal(nearest.images_u8, shown(b, ranks[:, 0]))
+    assert np.array_equal(second.images_u8, shown(b, ranks[:, 1]))
+    assert np.array_equal(farthest.strips[0].images_u8, shown(a, distances.min(1).argsort()[::-1][:columns]))
 
 
 def test_copies_of_training_images_come_first(gallery: Gallery, tmp_path: Path) -> None:
     train = read_image_set(open_source(str(gallery.real)), "train").images_u8[:, 0]
-    fresh = pictures(9, 60)[0]
+    fresh = pictures(9, 400)[0]  # more than could be looked at by drawing a few
     np.save(tmp_path / "a.npy", np.concatenate([fresh, train[:4]]))
     found = scored(tmp_path / "a.npy", gallery.real, split=":test", train=gallery.real, cache=gallery.cache)
     (suspects,) = (group for group in neighbour_groups(found) if group.title.startswith("Nearest to training"))
     ours, _, theirs = suspects.strips
     assert np.array_equal(ours.images_u8[:4], theirs.images_u8[:4])
     assert {image.tobytes() for image in ours.images_u8[:4]} == {image.tobytes() for image in train[:4]}
+
+
+def test_images_of_a_model_are_made_again_to_be_shown(gallery: Gallery) -> None:
+    asked: dict[str, Any] = {"split": "test", "train": gallery.real, "cache": gallery.cache, "num_images": 300}
+    found = scored(gallery.root / "model", gallery.real, **asked)
+    *_, suspects = neighbour_groups(found)
+    made = next(generate(load_snapshot(gallery.root / "model").generator, 300, 0, 300)).numpy().astype(int)
+    assert suspects.title.endswith("of 300")
+    for image in suspects.strips[0].images_u8:
+        assert np.abs(made - image).reshape(300, -1).max(1).min() <= 1, "rounded to one level or the next"
 
 
 def test_features_have_nothing_to_show(given: Path) -> None:

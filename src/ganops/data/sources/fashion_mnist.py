@@ -16,7 +16,7 @@ from typing import final
 
 from ganops.data.sources.base import BareImage, RawImage, Refusal
 from ganops.data.sources.idx import IdxFolder
-from ganops.errors import SourceRefused
+from ganops.errors import SourceRefused, Unreachable
 from ganops.files import cache_folder
 
 BASE_URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"
@@ -55,8 +55,8 @@ class FashionMnist:
 
 def _fetch(url: str, target: Path, digest: str) -> None:
     advice = (
-        "Where this machine has no way out, fetch the four files of Fashion-MNIST elsewhere "
-        "and pass the folder that holds them: `ganops data add FOLDER`."
+        "Where this machine has no way out, fetch the four files of Fashion-MNIST elsewhere and name the folder that "
+        "holds them instead: `ganops data add FOLDER`, or `ganops score FOLDER B`."
     )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,8 @@ def _fetch(url: str, target: Path, digest: str) -> None:
         Path(temporary).replace(target)
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise SourceRefused(f"{url} could not be fetched ({reason}). {advice}") from None
+        why = getattr(reason, "strerror", None) or reason
+        raise Unreachable(f"{url} could not be fetched ({why}). {advice}") from None
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -34,7 +34,10 @@ _BLOCK = 1 << 20
 _TIMEOUT_SECONDS = 30
 _UNUSED = "num_batches_tracked"  # some files have it; nothing depends on it
 _NO_WEIGHTS = "Check the path, or name no file at all: the published weights are downloaded then."
-_ELSEWHERE = f"Fetch {ADDRESS} with another machine and name the file"
+_ELSEWHERE = (
+    f"Fetch {ADDRESS} with another machine and name the file: `--extractor inception:FILE` of a score, or "
+    "`reference.inception.weights` in params.yaml"
+)
 
 
 def published_network(weights: Path | None, tap: Tap, progress: Progress = silent) -> InceptionNetwork:
@@ -111,7 +114,8 @@ def _download(target: Path, progress: Progress) -> None:
                 if done > _MOST_BYTES:
                     return  # its digest will be refused
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        why: object = getattr(error, "reason", error)
+        reason = getattr(error, "reason", error)
+        why = getattr(reason, "strerror", None) or reason
         raise UserError(f"The Inception weights cannot be downloaded ({why}). {_ELSEWHERE}.") from None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ganops.data.sources import RawImage, fashion_mnist, open_source
-from ganops.errors import SourceRefused
+from ganops.errors import SourceRefused, Unreachable
 
 
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +87,11 @@ def test_another_content_is_refused_and_not_kept(tmp_path: Path, served: str, re
 @pytest.mark.parametrize("base", ["http://127.0.0.1:1", "file:///no/such/folder", "served/nothing"])
 def test_no_network_is_one_paragraph_with_a_way_out(tmp_path: Path, base: str, request: pytest.FixtureRequest) -> None:
     url = base.replace("served", request.getfixturevalue("served")) if "served" in base else base
-    with pytest.raises(SourceRefused, match="could not be fetched") as caught:
+    with pytest.raises(Unreachable, match="could not be fetched") as caught:
         list(fashion_mnist.FashionMnist(url, tmp_path / "cache"))
-    assert "ganops data add FOLDER" in str(caught.value) and "\n" not in str(caught.value)
+    said = str(caught.value)
+    assert "ganops data add FOLDER" in said and "ganops score FOLDER B" in said and "\n" not in said
+    assert "Errno" not in said and caught.value.exit_code == 1
     assert list((tmp_path / "cache").iterdir()) == []
 
 
