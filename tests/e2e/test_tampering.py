@@ -416,6 +416,11 @@ def what_was_measured(root: Path) -> None:
     edit_json(path, lambda stored: stored["metrics"]["fd_star"]["challenger"].update(value=0.5))
 
 
+def what_was_measured_with_a_number_that_is_none(root: Path) -> None:
+    path = evidence(root, "comparisons")
+    path.write_text(path.read_text().rstrip().removesuffix("}") + ', "more": NaN}')
+
+
 WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_byte_of_the_weights: ("files", 1, r"artifacts/snapshot/generator\.safetensors was changed"),
     the_model_with_its_digest: ("files", 1, r"generator\.safetensors was changed"),
@@ -466,6 +471,7 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     the_pointer_to_the_data: ("data", None, r"data/raw\.dvc is neither as it was committed"),
     what_was_decided: ("decision", 1, r"decisions/\w+\.json, the evidence .* was edited"),
     what_was_measured: ("decision", 1, r"comparisons/\w+\.json, the evidence .* was edited"),
+    what_was_measured_with_a_number_that_is_none: ("decision", 1, r"comparisons/\w+\.json, the evidence .* was edited"),
 }
 """Each way, and what is found: its kind, the version it is about, and words of the sentence."""
 

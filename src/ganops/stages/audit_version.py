@@ -280,15 +280,11 @@ class VersionAudit:
         folder = self.sources.registrar.journal.folder
         for name, stated in {"decisions": evidence, "comparisons": evidence["comparison"]}.items():
             path = folder / name / f"{decision.pair}.json"
-            try:
-                stored = read_json(path)
-            except (GanOpsError, FileNotFoundError):
-                stored = None
-            if stored is None or digest_json(stored) != digest_json(stated):
+            if (what := _changed(path, stated)) is not None:
                 yield self._found(
                     "decision",
                     f"{path.relative_to(self.sources.workspace.root)}, the evidence that version {self.number} was "
-                    f"decided on, {'is gone' if stored is None else 'was edited'}: the statement holds it as it was.",
+                    f"decided on, {what}: the statement holds it as it was.",
                 )
         told = {
             entry.details.get("evidence")
@@ -308,6 +304,19 @@ class VersionAudit:
                 yield self._found(
                     "decision", f"Version {self.number} was promoted on {entry.time}, though the gate said no."
                 )
+
+
+def _changed(path: Path, stated: object) -> str | None:
+    """What became of stored evidence; None where it is as stated, whose numbers are all finite."""
+    try:
+        same = digest_json(read_json(path)) == digest_json(stated)
+    except FileNotFoundError:
+        return "is gone"
+    except GanOpsError:
+        return "cannot be read any more: it was edited, damaged or replaced"
+    except (ValueError, RecursionError):  # NaN, or half a character
+        return "was edited"
+    return None if same else "was edited"
 
 
 def _signed(stated: Stated) -> str:
