@@ -80,8 +80,13 @@ def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyP
     assert ganops("recover", "--json") == {"recovered": None}
     assert ganops("doctor", "--json") == {"healthy": True, "findings": []}
     versions = {row["version"]: row for row in ganops("status", "--json")["versions"]}
-    assert [versions[n]["decision"] for n in (1, 2, 3, 4)] == ["promoted", "rolled-back", "kept-champion", "rejected"]
+    assert [versions[n]["decision"] for n in (1, 2, 3, 4)] == ["promoted", "restored", "kept-champion", "rejected"]
+    there = {version.version: version.tags.get("ganops.decision") for version in kept.registry.versions()}
+    assert there == {number: row["decision"] for number, row in versions.items()}
     events = ganops("history", "--json")["events"]
+    (put,) = (event["time"] for event in events if event["event"] == "rolled-back")
+    assert [versions[n]["in_production_since"] for n in (1, 2, 3, 4)] == [None, put, None, None]
+    assert "in production since" in ganops("status")
     told = [(event["event"], event["version"], event["from"], event["to"]) for event in events[4:]]
     assert told == [
         ("registered", 4, None, None),

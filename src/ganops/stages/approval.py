@@ -55,7 +55,7 @@ def reject(registrar: Registrar, number: int, by: str, reason: str) -> Entry:
         kept = {"by": by, "asked": asked.digest, "to": asked.details["from"]}
         entry = registrar.journal.append("rejected", number, reason, {**asked.details, **kept})
         settle(registrar.registry, session.standing.without_challenger(number))
-        registrar.conclude(entry, version, "rejected")
+        registrar.conclude(entry, [version])
         return entry
 
 

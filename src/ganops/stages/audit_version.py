@@ -17,6 +17,7 @@ from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Kind, Look, decision_finding, differences
 from ganops.stages.attest import ARTIFACTS
 from ganops.stages.facts import digests
+from ganops.stages.outcomes import outcome_for
 from ganops.stages.sources import Sources
 from ganops.stages.statements import (
     KEY,
@@ -188,11 +189,7 @@ class VersionAudit:
 
     def _decision_tags(self, version: ModelVersion) -> Iterator[Finding]:
         event, reason = version.tags.get(DECISION, ""), version.tags.get(REASON, "")
-        about = [
-            entry
-            for entry in self.sources.entries
-            if entry.event == event and self.number in (entry.version, entry.details.get("from"))
-        ]
+        about = [entry for entry in self.sources.entries if outcome_for(entry, self.number) == event]
         if not about:
             yield self._found(
                 "registry",

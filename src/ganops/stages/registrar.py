@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 from ganops.errors import RegistryError
 from ganops.ports import ModelRegistry, ModelVersion, Notary, PromotionLock
 from ganops.provenance.journal import Entry, Journal
+from ganops.stages.outcomes import outcome_for
 from ganops.stages.tags import ANCHOR, CHANGE, LOCK, OWNER, Change, anchor_of, change_in, decided
 
 Verify = Callable[[ModelVersion], None]
@@ -86,16 +87,18 @@ class Registrar:
         """This workspace owns the model, and whoever promotes has to hold that lock."""
         self.registry.tag_model({OWNER: self.workspace, LOCK: lock})
 
-    def conclude(self, entry: Entry, version: ModelVersion | None, decision: str) -> None:
-        """Mirror the journal's end, whose last line is `entry`, into the registry.
+    def conclude(self, entry: Entry, versions: Iterable[ModelVersion]) -> None:
+        """Mirror the journal's end, whose last line is `entry` and about `versions`, into the registry.
 
         The line stands already, so that a registry that fails now is behind, and not wrong: the next command that
         changes something writes it again.
         """
         self.mark(entry, self.journal.head().count)
         try:
-            if version is not None:
-                tags = {**decided(decision, entry.reason, self.workspace), ANCHOR: self._anchor()}
+            for version in versions:
+                outcome = outcome_for(entry, version.version)
+                assert outcome is not None, "the line is about that version"
+                tags = {**decided(outcome, entry.reason, self.workspace), ANCHOR: self._anchor()}
                 self.registry.tag(version, tags)
             self.anchor()
         except RegistryError as error:
