@@ -55,7 +55,7 @@ from ganops.stages.doctor import examine, lock_fault
 from ganops.stages.evaluate import require_report
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
-from ganops.stages.registrar import Registrar
+from ganops.stages.registrar import Registrar, unsaid
 from ganops.stages.report import report
 from ganops.stages.reproduce import reproduce
 from ganops.stages.rollback import rollback
@@ -73,6 +73,8 @@ Observer = Callable[[str, int, int, str], None]
 
 KEY_PASSWORD = "GANOPS_KEY_PASSWORD"
 """The environment's variable that holds the private key's password."""
+_GLANCE_SECONDS = 1.0
+"""How long who only looks waits for the promotion lock."""
 _PREFECT_STEP = "start Prefect"
 _EXTRAS = {"dvc": "dvc", "great-expectations": "great_expectations", "mlflow": "mlflow", "prefect": "prefect"}
 """The package's extras and the module that each brings."""
@@ -265,8 +267,17 @@ class App:
         except UserError as error:  # it names a variable that is not set
             found = [lock_fault(error)]
         else:
-            found = examine(self.registrar, repair, adopt)
+            found = examine(self.registrar if repair or adopt else self._glancing, repair, adopt)
         return [*found, *surroundings(self.layout, os.environ, self.workspace.config.promotion.lock)]
+
+    @property
+    def _glancing(self) -> Registrar:
+        """Who only looks does not wait for a promotion to end."""
+        wanted = self.workspace.config.promotion
+        promotion = wanted.model_copy(update={"timeout_seconds": min(wanted.timeout_seconds, _GLANCE_SECONDS)})
+        config = self.workspace.config.model_copy(update={"promotion": promotion})
+        hurried = replace(self.workspace, config=config)
+        return replace(self.registrar, lock=promotion_lock(hurried, os.environ, self.journal.actor, unsaid))
 
     def recover(self) -> str | None:
         """Make whole what a killed promotion left; returns what was done, None where there was nothing.

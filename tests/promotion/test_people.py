@@ -30,8 +30,10 @@ def test_a_person_approves_what_the_gate_would_promote(manual: App) -> None:
     assert (approved.event, approved.reason, approved.details["by"]) == ("approved", "looks good", "ada")
     assert promoted.details["approved"] == approved.digest and promoted.details["intent"] == intended.digest
     assert approved.evidence == promoted.evidence is not None
-    with pytest.raises(UserError, match="waits for nobody's word"):
+    with pytest.raises(UserError, match="Version 2 is the champion already: there is nothing to approve"):
         manual.approve(2, "ada", "again")
+    with pytest.raises(UserError, match=r"Version 2 is the champion already.*`ganops rollback`"):
+        manual.reject(2, "ada", "after all")
 
 
 def test_an_approval_is_refused_when_the_champion_has_changed_since(app: App) -> None:

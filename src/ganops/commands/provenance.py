@@ -50,6 +50,11 @@ def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> N
     else:
         print_findings(results_console(), shown["findings"], shown["looks"], shown["remarks"])
     _require_clean(len(found.findings))
+    if not found.versions:
+        raise UserError(
+            f"No version was looked at: neither registry nor journal knows one of the model {app.registry.name} "
+            "(model.name in params.yaml)."
+        )
 
 
 def audit_show(start: Path, version: int, output: Path | None) -> None:

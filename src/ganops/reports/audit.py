@@ -178,7 +178,10 @@ def print_findings(
     _print_looks(console, looks)
     _print_said(console, findings, remarks)
     count = len(findings)
-    _plain(console, f"{count} finding{'s' * (count != 1)}." if count else "No finding: everything is as stated.")
+    if count:
+        _plain(console, f"{count} finding{'s' * (count != 1)}.")
+    elif any(look["version"] is not None for look in looks):
+        _plain(console, "No finding: everything is as stated.")
 
 
 def _print_looks(console: Console, looks: Sequence[Mapping[str, Any]]) -> None:
