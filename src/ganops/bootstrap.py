@@ -27,7 +27,7 @@ from ganops.adapters.git_repository import GitRepository
 from ganops.adapters.gx_validator import GxValidator
 from ganops.adapters.key_ring import WorkspaceKeys
 from ganops.adapters.mlflow_registry import MlflowRegistry
-from ganops.adapters.mlflow_store import MlflowStore, open_store
+from ganops.adapters.mlflow_store import MlflowStore, open_store, read_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
 from ganops.adapters.postgres_lock import postgres_lock
 from ganops.adapters.prefect_server import next_run, serve, start_server
@@ -99,6 +99,8 @@ class App:
     observe: Observer = _nobody
     slots: threading.BoundedSemaphore = field(default_factory=threading.BoundedSemaphore)
     """Places for candidates that train side by side."""
+    reading: bool = False
+    """Nothing is made that is not there."""
 
     @property
     def layout(self) -> Layout:
@@ -118,7 +120,8 @@ class App:
 
     @cached_property
     def store(self) -> MlflowStore:
-        return open_store(self.layout, self.workspace.config.model.name, os.environ)
+        made = read_store if self.reading else open_store
+        return made(self.layout, self.workspace.config.model.name, os.environ)
 
     @cached_property
     def tracker(self) -> MlflowTracker:
@@ -376,10 +379,10 @@ def promotion_lock(
     return partial(postgres_lock, dsn, workspace.config.model.name, holder, wanted.timeout_seconds, say)
 
 
-def open_app(start: Path, observe: Observer | None = None) -> App:
-    """The workspace at or above `start`, with its code digests fresh."""
+def open_app(start: Path, observe: Observer | None = None, reading: bool = False) -> App:
+    """The workspace at or above `start`, with its code digests fresh. reading: who looks only makes no database."""
     _require_vendors()
-    return _opened(workspaces.load(workspaces.find(start)), observe)
+    return replace(_opened(workspaces.load(workspaces.find(start)), observe), reading=reading)
 
 
 def _opened(workspace: Workspace, observe: Observer | None = None) -> App:

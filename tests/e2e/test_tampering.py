@@ -62,7 +62,7 @@ def root(audited: Path, tmp_path: Path) -> Path:
 
 
 def verified(root: Path, version: int | None = None) -> Audit:
-    return bootstrap.open_app(root).audit(version)
+    return bootstrap.open_app(root, reading=True).audit(version)
 
 
 def test_an_untouched_workspace_passes(audited: Path) -> None:
@@ -278,6 +278,12 @@ def all_of_it_gone(root: Path) -> None:
     raw_lines(root, lambda text: [])
 
 
+def a_folder_in_its_place(root: Path) -> None:
+    path = root / "journal" / "journal.jsonl"
+    path.unlink()
+    path.mkdir()
+
+
 def all_of_it_written_anew(root: Path) -> None:
     entries = lines(root)
     entries[0]["reason"] = FORGED
@@ -337,6 +343,20 @@ def a_statement_signed_by_another_key(root: Path) -> None:
 def the_copy_of_a_statement(root: Path) -> None:
     kept = model_file(root, "").parent / "provenance" / "2.json"
     shutil.copyfile(statement(root, number=1), kept)
+
+
+def the_copy_of_a_statement_gone(root: Path) -> None:
+    (model_file(root, "").parent / "provenance" / "2.json").unlink()
+
+
+def the_copy_of_a_statement_a_folder(root: Path) -> None:
+    the_copy_of_a_statement_gone(root)
+    (model_file(root, "").parent / "provenance" / "2.json").mkdir()
+
+
+def a_statement_that_is_a_pipe(root: Path) -> None:
+    statement(root).unlink()
+    os.mkfifo(statement(root))
 
 
 def the_signature_of_the_model_gone(root: Path) -> None:
@@ -407,6 +427,35 @@ def the_pointer_to_the_data(root: Path) -> None:
     path.write_text(path.read_text().replace("nfiles: 1", "nfiles: 2"))
 
 
+def dvc_lock_gone(root: Path) -> None:
+    (root / "dvc.lock").unlink()
+
+
+def the_pointer_to_the_data_gone(root: Path) -> None:
+    (root / "data" / "raw.dvc").unlink()
+
+
+def behind_a_link(root: Path, name: str) -> None:
+    (root / name).rename(root.parent / "elsewhere")
+    (root / name).symlink_to(root.parent / "elsewhere")
+
+
+def the_data_behind_a_link(root: Path) -> None:
+    behind_a_link(root, "data/raw")
+
+
+def the_keys_behind_a_link(root: Path) -> None:
+    behind_a_link(root, "keys")
+
+
+def a_statement_behind_a_link(root: Path) -> None:
+    behind_a_link(root, str(statement(root).relative_to(root)))
+
+
+def the_journal_behind_a_link(root: Path) -> None:
+    behind_a_link(root, "journal/journal.jsonl")
+
+
 def what_was_decided(root: Path) -> None:
     edit_json(evidence(root, "decisions"), lambda stored: stored["decision"].update(sentence=FORGED))
 
@@ -448,6 +497,7 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     half_a_line: ("journal", None, r"Line 5 of the journal is no entry any more"),
     its_tail_cut: ("anchor", None, r"had 5 lines, and it has 4: its end was cut off"),
     all_of_it_gone: ("anchor", None, r"had 5 lines, and it has 0: its end was cut off"),
+    a_folder_in_its_place: ("journal", None, r"journal\.jsonl, cannot be read \(Is a directory\)"),
     all_of_it_written_anew: ("anchor", None, r"the journal was written anew"),
     a_promotion_that_never_was: ("registry", None, r"alias champion to version 2"),
     a_promotion_that_the_gate_refused: ("decision", 2, r"Version 2 was promoted on .*, though the gate said no"),
@@ -459,6 +509,9 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_statement_without_its_signature: ("statement", 1, r"1/2\.json is not the one"),
     a_statement_signed_by_another_key: ("statement", 1, r"1/2\.json is not the one"),
     the_copy_of_a_statement: ("statement", 1, r"copy of statement 2 of version 1 in MLflow .* was edited or exchanged"),
+    the_copy_of_a_statement_gone: ("statement", 1, r"copy of statement 2 of version 1 in MLflow .* is gone"),
+    the_copy_of_a_statement_a_folder: ("statement", 1, r"copy of statement 2 of version 1 .* cannot be read"),
+    a_statement_that_is_a_pipe: ("statement", 1, r"1/2\.json cannot be read \(It is no plain file\)"),
     the_signature_of_the_model_gone: ("signature", 1, r"1/model\.sig, .* is gone"),
     the_signature_of_the_model_by_another_key: ("signature", 1, r"model\.sig is not the signature that the journal"),
     the_public_key: ("keys", None, r"keys/ganops\.pub is not the public key that was committed"),
@@ -466,6 +519,12 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
     the_prepared_images: ("data", None, r"data/prepared is not what dvc\.lock says .*: test/images\.npy differ"),
+    the_data_behind_a_link: ("data", None, r"data/raw is a link to .*elsewhere"),
+    the_keys_behind_a_link: ("keys", None, r"keys is a link to .*elsewhere"),
+    a_statement_behind_a_link: ("statement", None, r"1/2\.json is a link to .*elsewhere"),
+    the_journal_behind_a_link: ("journal", None, r"journal/journal\.jsonl is a link to .*elsewhere"),
+    dvc_lock_gone: ("data", None, r"dvc\.lock was committed, and is gone"),
+    the_pointer_to_the_data_gone: ("data", None, r"data/raw\.dvc was committed, and is gone"),
     dvc_lock: ("data", None, r"dvc\.lock is neither as it was committed"),
     an_output_in_dvc_lock: ("data", None, r"is not what dvc\.lock says"),
     the_pointer_to_the_data: ("data", None, r"data/raw\.dvc is neither as it was committed"),
@@ -486,7 +545,10 @@ def test_tampering_is_found_and_named(way: Callable[[Path], None], root: Path) -
     ), [finding.to_json() for finding in found]
 
 
-@pytest.mark.parametrize("way", [its_tail_cut, all_of_it_gone, half_a_line, a_line_removed, all_of_it_written_anew])
+@pytest.mark.parametrize(
+    "way",
+    [its_tail_cut, all_of_it_gone, half_a_line, a_line_removed, a_folder_in_its_place, all_of_it_written_anew],
+)
 def test_a_journal_that_is_not_whole_is_named_first_and_nothing_else_is_blamed_for_it(
     way: Callable[[Path], None], root: Path
 ) -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 from ground import add_versions, champion_and_stages, reopened, require_whole, store_comparisons
 
+from ganops import bootstrap
 from ganops.bootstrap import App
 from ganops.errors import DamagedFile, UnknownName, UserError
 
@@ -161,6 +162,19 @@ def test_doctor_repairs_nothing_by_a_journal_that_is_not_whole(app: App, damage:
     assert champion_and_stages(app)[0] == 2 and app.registry.model_tags() == tags
     (look,) = (look for look in damaged.audit(None).looks if (look.kind, look.version) == ("registry", None))
     assert (look.verdict, look.findings) == ("not_applied", ())
+
+
+@pytest.mark.parametrize("damage", ["gone", "garbage"])
+def test_an_audit_goes_on_without_the_registry_and_makes_none(app: App, damage: str) -> None:
+    database = app.layout.state / "mlflow" / "mlflow.db"
+    database.unlink()
+    if damage == "garbage":
+        database.write_bytes(b"x" * 5000)
+    audit = bootstrap.open_app(app.layout.root, reading=True).audit(None)
+    (found,) = (finding for finding in audit.findings if finding.kind == "registry")
+    assert str(database) in found.sentence and "was promoted" not in found.sentence
+    assert audit.versions == (1, 2, 3) and {look.kind for look in audit.looks} >= {"journal", "clock", "keys", "data"}
+    assert database.exists() == (damage == "garbage")
 
 
 def test_doctor_says_when_the_champion_is_gone(app: App) -> None:

@@ -41,7 +41,7 @@ def keys_init(start: Path, json: bool) -> None:
 def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> None:
     if version is not None and every:
         raise UserError("A version and --all were both given: name one of them.")
-    app = bootstrap.open_app(start)
+    app = bootstrap.open_app(start, reading=True)
     number = None if every else (version if version is not None else _champion(app).version)
     found = app.audit(number)
     shown = found.to_json()
@@ -60,7 +60,7 @@ def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> N
 def audit_show(start: Path, version: int, output: Path | None) -> None:
     if output is not None:
         require_place(output, content="HTML")
-    app = bootstrap.open_app(start)
+    app = bootstrap.open_app(start, reading=True)
     page = _page(app, version)
     path = output or app.layout.reports / f"audit-{page.model}-v{version}.html"
     try:

@@ -18,7 +18,7 @@ from ganops.provenance.verification import Finding, Kind, Look, decision_finding
 from ganops.stages.attest import ARTIFACTS
 from ganops.stages.facts import digests
 from ganops.stages.outcomes import outcome_for
-from ganops.stages.sources import Sources
+from ganops.stages.sources import Sources, fault_of
 from ganops.stages.statements import (
     KEY,
     MODEL_SIGNATURE,
@@ -112,8 +112,24 @@ class VersionAudit:
     def _copy(self, stated: Stated) -> Iterator[Finding]:
         """MLflow has a copy of each statement."""
         run = stated.facts.runs.mlflow_run
-        kept = self.sources.tracker.kept(run, f"{ARTIFACTS}/{stated.path.name}") if run is not None else None
-        if kept is not None and kept != stated.path.read_bytes():
+        if run is None or self.sources.registry_fault is not None:
+            return
+        try:
+            kept = self.sources.tracker.kept(run, f"{ARTIFACTS}/{stated.path.name}")
+        except GanOpsError as error:
+            yield self._found(
+                "statement",
+                f"The copy of statement {stated.number} of version {self.number} in MLflow ({ARTIFACTS}/"
+                f"{stated.path.name} of run {run}) cannot be read. {fault_of(error)}",
+            )
+            return
+        if kept is None:
+            yield self._found(
+                "statement",
+                f"The copy of statement {stated.number} of version {self.number} in MLflow ({ARTIFACTS}/"
+                f"{stated.path.name} of run {run}) is gone.",
+            )
+        elif kept != stated.path.read_bytes():
             yield self._found(
                 "statement",
                 f"The copy of statement {stated.number} of version {self.number} in MLflow ({ARTIFACTS}/"
@@ -153,7 +169,7 @@ class VersionAudit:
             try:
                 model = self.sources.registrar.registry.download_model(version, Path(folder))
             except GanOpsError as error:
-                yield self._found("files", f"The files of version {self.number} cannot be had: {error}")
+                yield self._found("files", f"The files of version {self.number} cannot be had. {fault_of(error)}")
                 return
             for difference in differences(stated.facts.model.files, digests(model)):
                 yield self._found("files", f"Of the files of version {self.number}, {difference}.")
@@ -209,7 +225,7 @@ class VersionAudit:
         try:
             record = self.sources.tracker.read(run, tuple(stated))
         except GanOpsError as error:
-            yield self._found("record", f"The MLflow run of version {self.number} cannot be read: {error}")
+            yield self._found("record", f"The MLflow run of version {self.number} cannot be read. {fault_of(error)}")
             return
         measured_anew = self._figures_of_today(facts)
         for name, value in stated.items():

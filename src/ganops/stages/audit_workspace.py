@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
+from ganops.files import read_plain
 from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
-from ganops.provenance.verification import Finding, Look, anchor_finding, clock_findings
+from ganops.provenance.verification import Finding, Kind, Look, anchor_finding, clock_findings
 from ganops.stages.drift import drift
 from ganops.stages.sources import Sources
 from ganops.stages.standing import standing_of
@@ -31,6 +33,7 @@ class WorkspaceAudit:
     def looks(self) -> Iterator[Look]:
         """One after the other, in the order in which an auditor asks."""
         chain = (Finding("journal", None, self.sources.journal.broken),) if self.sources.journal.broken else ()
+        yield Look("data", None, "Data, keys, journal and statements are no links.", tuple(self._links()))
         yield Look("journal", None, f"The journal's {self.sources.journal.lines} lines follow from each other.", chain)
         yield Look(
             "clock",
@@ -60,7 +63,7 @@ class WorkspaceAudit:
 
     def _anchor_texts(self) -> Iterator[tuple[str, str]]:
         model, workspace = self.sources.model, self.sources.registrar.workspace
-        yield "The registered model's tag", self.sources.registrar.registry.model_tags().get(anchor_of(workspace), "")
+        yield "The registered model's tag", self.sources.model_tags.get(anchor_of(workspace), "")
         for number, version in sorted(self.sources.versions.items()):
             if version.tags.get(DECIDED_BY) == workspace:
                 yield f"The registry's tag on version {number}", version.tags.get(ANCHOR, "")
@@ -84,6 +87,11 @@ class WorkspaceAudit:
 
     def _registry(self, whole: bool) -> Look:
         """Nothing is held against a journal that lacks lines: the registry may be right, and the journal wrong."""
+        if (fault := self.sources.registry_fault) is not None:
+            found = (
+                Finding("registry", None, f"The registry cannot be read, and no version in it was looked at. {fault}"),
+            )
+            return Look("registry", None, "", found)
         if not whole:
             return Look("registry", None, "Not looked at: there is no whole journal to hold it against.", (), False)
         return Look("registry", None, "Aliases and stages are as the journal has them.", tuple(self._standing()))
@@ -122,7 +130,8 @@ class WorkspaceAudit:
         root = self.sources.workspace.root
         pointers = [path.relative_to(root).as_posix() for path in root.glob("data/*.dvc")]
         stated = [found.code.workspace_files for found in self._last_facts()]
-        for name in ("dvc.lock", *sorted(pointers)):
+        named = {name for files in stated for name in files if name.endswith(".dvc")}
+        for name in ("dvc.lock", *sorted({*pointers, *named, "data/raw.dvc"})):
             yield from self._as_committed(name, [files[name] for files in stated if name in files])
 
     def _last_facts(self) -> Iterator[Facts]:
@@ -133,9 +142,17 @@ class WorkspaceAudit:
     def _as_committed(self, name: str, stated: Sequence[str]) -> Iterator[Finding]:
         committed = self.sources.repository.committed(name)
         path = self.sources.workspace.root / name
-        if committed is None or not path.is_file():
+        if committed is None and not stated:
             return
-        content = path.read_bytes()
+        try:
+            content = read_plain(path)
+        except OSError as error:
+            gone = "is gone" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            how = f"was {'committed' if committed is not None else 'stated'}, and {gone}"
+            yield Finding("data", None, f"{name} {how}: `git checkout {name}` restores it.")
+            return
+        if committed is None:
+            return
         if content != committed and content not in [text.encode() for text in stated]:
             yield Finding(
                 "data",
@@ -144,12 +161,32 @@ class WorkspaceAudit:
                 "were run by hand since. `git diff` shows how.",
             )
 
+    def _links(self) -> Iterator[Finding]:
+        """What lies behind a link is changed without a trace in git or DVC. Single images may be DVC's own links."""
+        layout = self.sources.workspace.layout
+        places: Mapping[Kind, Sequence[Path]] = {
+            "data": (layout.data, layout.raw, layout.root / "dvc.lock", *sorted(layout.data.glob("*.dvc"))),
+            "keys": (layout.public_keys, *sorted(layout.public_keys.glob("*.pub"))),
+            "journal": (layout.journal, self.sources.registrar.journal.path),
+            "statement": (layout.statements, *sorted(layout.statements.rglob("*"))),
+        }
+        for kind, paths in places.items():
+            for path in paths:
+                if path.is_symlink():
+                    name, target = path.relative_to(layout.root).as_posix(), path.readlink()
+                    yield Finding(kind, None, f"{name} is a link to {target}, and no file or folder of the workspace.")
+
     def _keys(self) -> Iterator[Finding]:
         folder = self.sources.workspace.layout.public_keys
         for path in sorted(folder.glob("*.pub")):
             name = path.relative_to(self.sources.workspace.root).as_posix()
             committed = self.sources.repository.committed(name)
-            if committed is not None and committed != path.read_bytes():
+            try:
+                content = read_plain(path)
+            except OSError as error:
+                yield Finding("keys", None, f"{name} cannot be read as a public key ({error.strerror}).")
+                continue
+            if committed is not None and committed != content:
                 yield Finding("keys", None, f"{name} is not the public key that was committed: it was exchanged.")
 
 
