@@ -243,6 +243,24 @@ def the_reason_in_the_registry(root: Path) -> None:
     client(root).set_model_version_tag(MODEL, "1", "ganops.reason", FORGED)
 
 
+def the_name_of_the_score_in_the_registry(root: Path) -> None:
+    client(root).set_model_version_tag(MODEL, "2", "ganops.score", "fid")
+
+
+def a_decision_without_its_workspace(root: Path) -> None:
+    """Whoever takes that tag away may say anything of decision and reason."""
+    client(root).delete_model_version_tag(MODEL, "2", "ganops.decided_by")
+
+
+def no_decision_in_the_registry(root: Path) -> None:
+    for tag in ("decision", "reason", "decided_by"):
+        client(root).delete_model_version_tag(MODEL, "2", f"ganops.{tag}")
+
+
+def the_owner(root: Path) -> None:
+    client(root).set_registered_model_tag(MODEL, "ganops.owner", "evil")
+
+
 def a_version_less(root: Path) -> None:
     client(root).delete_model_version(MODEL, "2")
 
@@ -489,6 +507,10 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     the_score_in_the_registry: ("registry", 2, r"tag ganops\.fd of version 2 is '0\.5'"),
     the_decision_in_the_registry: ("registry", 2, r"tag ganops\.decision of version 2 is 'promoted'"),
     the_reason_in_the_registry: ("registry", 1, r"tag ganops\.reason of version 1 is not the journal's"),
+    the_name_of_the_score_in_the_registry: ("registry", 2, r"tag ganops\.score of version 2 is 'fid'"),
+    a_decision_without_its_workspace: ("registry", 2, r"tag ganops\.decided_by of version 2 is missing"),
+    no_decision_in_the_registry: ("registry", 2, r"tag ganops\.decision of version 2 is missing, .* 'kept-champion'"),
+    the_owner: ("registry", None, r"tag ganops\.owner names the workspace evil, which the journal does not know"),
     a_version_less: ("registry", 2, r"Version 2 was registered, and the registry does not hold it"),
     a_version_more: ("registry", 3, r"holds version 3, which the journal never registered"),
     a_line_edited: ("journal", None, r"Line 1 of the journal \(registered, version 1\) was edited"),

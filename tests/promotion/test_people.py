@@ -147,6 +147,27 @@ def test_doctor_finds_what_was_moved_by_hand_and_the_journal_wins(app: App) -> N
     assert last(app) == ("repaired", 2, 3, 2)
 
 
+@pytest.mark.parametrize("by", ["the next change", "doctor"])
+def test_tags_of_a_decision_that_are_not_the_journals_are_written_anew(app: App, by: str) -> None:
+    app.decide(3)
+    app.decide(2)
+    (third,) = (version for version in app.registry.versions() if version.version == 3)
+    client = app.store.client()
+    for tag in ("ganops.decision", "ganops.reason", "ganops.decided_by"):
+        client.delete_model_version_tag("generator", "3", tag)
+    client.set_model_version_tag("generator", "2", "ganops.decision", "kept-champion")
+    if by == "doctor":
+        app.doctor(repair=True, adopt=False)
+        right = {1: "promoted", 2: "promoted", 3: "kept-champion"}
+    else:
+        app.rollback(None, "too many hands")
+        right = {1: "restored", 2: "rolled-back", 3: "kept-champion"}
+    there = {version.version: version.tags for version in app.registry.versions()}
+    assert {number: tags["ganops.decision"] for number, tags in there.items()} == right
+    assert there[3]["ganops.reason"] == third.tags["ganops.reason"]
+    assert {tags["ganops.decided_by"] for tags in there.values()} == {third.tags["ganops.decided_by"]}
+
+
 @pytest.mark.parametrize("damage", ["cut", "edited"])
 def test_doctor_repairs_nothing_by_a_journal_that_is_not_whole(app: App, damage: str) -> None:
     app.decide(2)

@@ -17,7 +17,7 @@ from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Kind, Look, decision_finding, differences
 from ganops.stages.attest import ARTIFACTS
 from ganops.stages.facts import digests
-from ganops.stages.outcomes import outcome_for
+from ganops.stages.outcomes import last_outcome
 from ganops.stages.sources import Sources, fault_of
 from ganops.stages.statements import (
     KEY,
@@ -30,6 +30,11 @@ from ganops.stages.statements import (
     stating,
 )
 from ganops.stages.tags import DECIDED_BY, DECISION, REASON
+
+_EDITED = (
+    "it was edited by hand; or a command was killed before it wrote it, and the next one that changes something, or "
+    "`ganops doctor --repair`, writes it anew."
+)
 
 
 @final
@@ -182,9 +187,12 @@ class VersionAudit:
 
     def _tags(self, version: ModelVersion, facts: Facts) -> Iterator[Finding]:
         value = facts.scores.metrics.get("fd_star", {}).get("value")
+        protocol = facts.scores.report.get("protocol")
+        score = protocol.get("score") if isinstance(protocol, dict) else None
         stated = {
             "ganops.snapshot_sha256": facts.model.snapshot,
             "ganops.candidate": facts.model.candidate,
+            **({"ganops.score": score} if isinstance(score, str) else {}),
             **({"ganops.fd": f"{value:.6g}"} if isinstance(value, float) else {}),
         }
         for name, said in stated.items():
@@ -200,22 +208,35 @@ class VersionAudit:
                 f"The registry says that version {self.number} came of run {version.run}, and its statement says "
                 f"{facts.runs.mlflow_run}.",
             )
-        if self.whole and version.tags.get(DECIDED_BY) == self.sources.registrar.workspace:
+        if self.whole:
             yield from self._decision_tags(version)
 
     def _decision_tags(self, version: ModelVersion) -> Iterator[Finding]:
-        event, reason = version.tags.get(DECISION, ""), version.tags.get(REASON, "")
-        about = [entry for entry in self.sources.entries if outcome_for(entry, self.number) == event]
-        if not about:
+        """They are those of the journal's last decision on the version."""
+        by = version.tags.get(DECIDED_BY)
+        if self.sources.is_shared and by != self.sources.registrar.workspace:  # it stands in another journal
+            return
+        last = last_outcome(self.sources.entries, self.number)
+        if last is None and by is None and DECISION not in version.tags:
+            return
+        outcome, reason = (last[0], last[1].reason) if last is not None else (None, "")
+        there = version.tags.get(DECISION)
+        if there != outcome:
             yield self._found(
                 "registry",
-                f"The registry's tag {DECISION} of version {self.number} is {_shown(event)}, and the journal has no "
-                "such line on it.",
+                f"The registry's tag {DECISION} of version {self.number} is {_shown(there)}, and by the journal's last "
+                f"line on it, it is {_shown(outcome)}: {_EDITED}",
             )
-        elif not any(_is_kept(reason, entry.reason) for entry in about):
+        elif not _is_kept(version.tags.get(REASON, ""), reason):
             yield self._found(
                 "registry",
-                f"The registry's tag {REASON} of version {self.number} is not the journal's reason: it was edited.",
+                f"The registry's tag {REASON} of version {self.number} is not the journal's reason: {_EDITED}",
+            )
+        if by not in self.sources.workspaces:
+            yield self._found(
+                "registry",
+                f"The registry's tag {DECIDED_BY} of version {self.number} is {_shown(by)}, which is no workspace that "
+                f"the journal knows: {_EDITED}",
             )
 
     def _record(self, facts: Facts) -> Iterator[Finding]:

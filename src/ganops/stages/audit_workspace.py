@@ -16,7 +16,7 @@ from ganops.stages.drift import drift
 from ganops.stages.sources import Sources
 from ganops.stages.standing import standing_of
 from ganops.stages.statements import NUMBER
-from ganops.stages.tags import ANCHOR, DECIDED_BY, anchor_of
+from ganops.stages.tags import ANCHOR, DECIDED_BY, OWNER, anchor_of
 
 _ANCHOR = re.compile(r"\b(\d{1,9}):([0-9a-f]{64})\b")
 """COUNT:DIGEST, wherever it was noted."""
@@ -105,6 +105,7 @@ class WorkspaceAudit:
                 f"By the journal the registry should have set {change}: it was changed by hand, or by something else "
                 "that writes to the registry. `ganops doctor --repair` puts it back.",
             )
+        yield from self._owner()
         challenger, told = (
             standing_of(tuple(self.sources.versions.values())).challenger,
             _challenger(self.sources.entries),
@@ -112,6 +113,18 @@ class WorkspaceAudit:
         if challenger != told and not self.sources.is_shared:
             named, by = (f"version {number}" if number is not None else "nothing" for number in (challenger, told))
             yield Finding("registry", None, f"The alias challenger names {named}, and by the journal it names {by}.")
+
+    def _owner(self) -> Iterator[Finding]:
+        owner = self.sources.model_tags.get(OWNER)
+        changed = any(entry.event in ("promoted", "rolled-back") for entry in self.sources.entries)
+        if self.sources.is_shared or not changed or owner in self.sources.workspaces:
+            return
+        said = "is gone" if owner is None else f"names the workspace {owner[:80]}, which the journal does not know"
+        yield Finding(
+            "registry",
+            None,
+            f"The registered model's tag {OWNER} {said}: it was edited, or another workspace adopted it.",
+        )
 
     def _unknown_versions(self) -> Iterator[Finding]:
         """Versions that were deleted, or that came into the registry past GanOps."""

@@ -10,7 +10,7 @@ from ganops.ports import Hold
 from ganops.provenance.journal import Entry
 from ganops.reports.findings import Finding
 from ganops.stages.drift import standing_that_holds
-from ganops.stages.ownership import require_allowed, require_anchored
+from ganops.stages.ownership import FILE, require_allowed, require_anchored
 from ganops.stages.registrar import Registrar
 from ganops.stages.standing import changes, settle, standing_of
 from ganops.stages.tags import CHANGE, LOCK, OWNER, Change, Standing, anchor_of
@@ -58,7 +58,9 @@ def _examined(registrar: Registrar, hold: Hold, repair: bool, adopt: bool) -> It
     if (recovered := recover(registrar)) is not None:
         yield Finding("drift", "interrupted change", recovered.sentence, repaired=True)
     yield from _drifted(registrar, repair)
-    if registrar.registry.versions():
+    if versions := registrar.registry.versions():
+        if repair:
+            registrar.catch_up(versions, alone=tags.get(LOCK, FILE) == FILE)
         registrar.anchor()
 
 

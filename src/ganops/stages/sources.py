@@ -76,6 +76,12 @@ class Sources:
         model = self.registrar.model
         return [entry for entry in self.journal.entries if entry.details.get("model", model) == model]
 
+    @cached_property
+    def workspaces(self) -> frozenset[str]:
+        """Ids of this workspace and of those that the journal's lines were written in."""
+        written = {entry.details.get(name) for entry in self.entries for name in ("workspace", "owner")}
+        return frozenset({self.registrar.workspace, *(each for each in written if isinstance(each, str))})
+
     def stated(self, version: int) -> Stated | None:
         """The last statement of a version; None where there is none that can be read."""
         return next(reversed(self.statements(version)), None)
