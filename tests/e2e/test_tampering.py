@@ -171,6 +171,20 @@ def a_file_less(root: Path) -> None:
     model_file(root, "artifacts/snapshot/training_images.npy").unlink()
 
 
+def a_file_that_is_a_link(root: Path) -> None:
+    path = model_file(root, "requirements.txt")
+    path.rename(root.parent / "elsewhere")
+    path.symlink_to(root.parent / "elsewhere")
+
+
+def a_pipe_among_its_files(root: Path) -> None:
+    os.mkfifo(model_file(root, "code/pipe"))
+
+
+def all_of_its_files_gone(root: Path) -> None:
+    shutil.rmtree(model_file(root, ""))
+
+
 def a_file_renamed(root: Path) -> None:
     path = model_file(root, "requirements.txt")
     path.rename(path.with_name("requirements.old"))
@@ -389,6 +403,10 @@ def the_public_key(root: Path) -> None:
     shutil.copyfile(another_key(root).public, root / "keys" / "ganops.pub")
 
 
+def a_public_key_that_is_a_folder(root: Path) -> None:
+    (root / "keys" / "x.pub").mkdir()
+
+
 def everything_but_the_private_key(root: Path) -> None:
     """A better score, stated and signed with a key of one's own, and every digest, tag and copy put right."""
     app, keys = bootstrap.open_app(root), another_key(root)
@@ -494,6 +512,9 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_file_more: ("files", 1, r"code/ganops/sitecustomize\.py was added"),
     a_file_of_git_more: ("files", 1, r"\.gitattributes was added"),
     a_file_less: ("files", 1, r"training_images\.npy is missing"),
+    a_file_that_is_a_link: ("files", 1, r"where MLflow keeps version 1, requirements\.txt is a link"),
+    a_pipe_among_its_files: ("files", 1, r"where MLflow keeps version 1, code/pipe is no plain file"),
+    all_of_its_files_gone: ("files", 1, r"where MLflow keeps version 1, is gone"),
     a_file_renamed: ("files", 1, r"requirements\.txt was renamed to requirements\.old"),
     the_code_that_is_served: ("files", 1, r"mlflow_model\.py was changed"),
     where_it_is_served_from: ("files", 1, r"serves version 1 from file:.*/other, which is not where GanOps put it"),
@@ -537,6 +558,7 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     the_signature_of_the_model_gone: ("signature", 1, r"1/model\.sig, .* is gone"),
     the_signature_of_the_model_by_another_key: ("signature", 1, r"model\.sig is not the signature that the journal"),
     the_public_key: ("keys", None, r"keys/ganops\.pub is not the public key that was committed"),
+    a_public_key_that_is_a_folder: ("keys", None, r"keys/x\.pub cannot be read as a public key \(Is a directory\)"),
     everything_but_the_private_key: ("signature", 1, r"statement 2 of version 1 is by key \w+ and does not fit"),
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
@@ -580,6 +602,11 @@ def test_a_journal_that_is_not_whole_is_named_first_and_nothing_else_is_blamed_f
     said = " ".join([*audit.remarks, *(finding.sentence for finding in audit.findings)])
     assert "registry" not in {finding.kind for finding in audit.findings} and "doctor" not in said
     assert {look.verdict for look in audit.looks if (look.kind, look.version) == ("registry", None)} == {"not_applied"}
+
+
+def test_a_public_key_that_is_none_is_named_and_no_statement_is_blamed_for_it(root: Path) -> None:
+    a_public_key_that_is_a_folder(root)
+    assert {finding.kind for finding in verified(root).findings} == {"keys"}
 
 
 # ---------------------------------------------------------------- what is no tampering, and what follows from some
