@@ -27,7 +27,7 @@ from ganops.adapters.git_repository import GitRepository
 from ganops.adapters.gx_validator import GxValidator
 from ganops.adapters.key_ring import WorkspaceKeys
 from ganops.adapters.mlflow_registry import MlflowRegistry
-from ganops.adapters.mlflow_store import MlflowStore, open_store
+from ganops.adapters.mlflow_store import MlflowStore, open_store, read_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
 from ganops.adapters.postgres_lock import postgres_lock
 from ganops.adapters.prefect_server import next_run, serve, start_server
@@ -55,7 +55,7 @@ from ganops.stages.doctor import examine, lock_fault
 from ganops.stages.evaluate import require_report
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
-from ganops.stages.registrar import Registrar
+from ganops.stages.registrar import Registrar, unsaid
 from ganops.stages.report import report
 from ganops.stages.reproduce import reproduce
 from ganops.stages.rollback import rollback
@@ -73,6 +73,8 @@ Observer = Callable[[str, int, int, str], None]
 
 KEY_PASSWORD = "GANOPS_KEY_PASSWORD"
 """The environment's variable that holds the private key's password."""
+_GLANCE_SECONDS = 1.0
+"""How long who only looks waits for the promotion lock."""
 _PREFECT_STEP = "start Prefect"
 _EXTRAS = {"dvc": "dvc", "great-expectations": "great_expectations", "mlflow": "mlflow", "prefect": "prefect"}
 """The package's extras and the module that each brings."""
@@ -97,6 +99,8 @@ class App:
     observe: Observer = _nobody
     slots: threading.BoundedSemaphore = field(default_factory=threading.BoundedSemaphore)
     """Places for candidates that train side by side."""
+    reading: bool = False
+    """Nothing is made that is not there."""
 
     @property
     def layout(self) -> Layout:
@@ -116,7 +120,8 @@ class App:
 
     @cached_property
     def store(self) -> MlflowStore:
-        return open_store(self.layout, self.workspace.config.model.name, os.environ)
+        made = read_store if self.reading else open_store
+        return made(self.layout, self.workspace.config.model.name, os.environ)
 
     @cached_property
     def tracker(self) -> MlflowTracker:
@@ -265,8 +270,17 @@ class App:
         except UserError as error:  # it names a variable that is not set
             found = [lock_fault(error)]
         else:
-            found = examine(self.registrar, repair, adopt)
+            found = examine(self.registrar if repair or adopt else self._glancing, repair, adopt)
         return [*found, *surroundings(self.layout, os.environ, self.workspace.config.promotion.lock)]
+
+    @property
+    def _glancing(self) -> Registrar:
+        """Who only looks does not wait for a promotion to end."""
+        wanted = self.workspace.config.promotion
+        promotion = wanted.model_copy(update={"timeout_seconds": min(wanted.timeout_seconds, _GLANCE_SECONDS)})
+        config = self.workspace.config.model_copy(update={"promotion": promotion})
+        hurried = replace(self.workspace, config=config)
+        return replace(self.registrar, lock=promotion_lock(hurried, os.environ, self.journal.actor, unsaid))
 
     def recover(self) -> str | None:
         """Make whole what a killed promotion left; returns what was done, None where there was nothing.
@@ -365,10 +379,10 @@ def promotion_lock(
     return partial(postgres_lock, dsn, workspace.config.model.name, holder, wanted.timeout_seconds, say)
 
 
-def open_app(start: Path, observe: Observer | None = None) -> App:
-    """The workspace at or above `start`, with its code digests fresh."""
+def open_app(start: Path, observe: Observer | None = None, reading: bool = False) -> App:
+    """The workspace at or above `start`, with its code digests fresh. reading: who looks only makes no database."""
     _require_vendors()
-    return _opened(workspaces.load(workspaces.find(start)), observe)
+    return replace(_opened(workspaces.load(workspaces.find(start)), observe), reading=reading)
 
 
 def _opened(workspace: Workspace, observe: Observer | None = None) -> App:

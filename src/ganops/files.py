@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +62,21 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def read_plain(path: Path) -> bytes:
+    """The content of a plain file: opening a pipe that lies in its place would wait for ever.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "It is no plain file", str(path))
+        return file.read()
+
+
 def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
@@ -68,7 +85,7 @@ def read_json(path: Path) -> Any:
         DamagedFile: it cannot be read, or is no JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_plain(path))
     except FileNotFoundError:
         raise
     except PermissionError:

@@ -95,9 +95,9 @@ def wait_while(
     while (other := taken()) is not None:
         if time.monotonic() >= end:
             raise LockTimeout(
-                f"The promotion lock was not free within {seconds:g} seconds (promotion.timeout_seconds): {other} "
-                "holds it. Try again when that has ended, or stop it: the lock of a process that ends is free at "
-                "once. Nothing was changed."
+                f"The promotion lock was not free within {seconds:g} seconds (promotion.timeout_seconds; `ganops "
+                f"doctor`, where it only looks, waits for one at most): {other} holds it. Try again when that has "
+                "ended, or stop it: the lock of a process that ends is free at once. Nothing was changed."
             )
         if not told:
             say(f"waiting for the promotion lock, which {other} holds")

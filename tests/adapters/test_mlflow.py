@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -107,6 +108,25 @@ def test_a_version_comes_back_as_it_was_registered(store: MlflowStore, tmp_path:
     registry = registered(store, tmp_path, 1)
     (version,) = registry.versions()
     assert load_snapshot(registry.download(version, tmp_path / "down")).sha256 == version.snapshot_sha256
+
+
+@pytest.mark.parametrize("odd", ["link", "pipe", "gone"])
+def test_a_file_of_a_version_that_cannot_be_fetched_is_named(store: MlflowStore, tmp_path: Path, odd: str) -> None:
+    registry = registered(store, tmp_path, 0)
+    (version,) = registry.versions()
+    assert version.run is not None and store.folder is not None
+    file = store.folder / "artifacts" / version.run / "artifacts" / "model" / "requirements.txt"
+    if odd == "gone":
+        shutil.rmtree(file.parent)
+    elif odd == "link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        file.unlink()
+        os.mkfifo(file)
+    said = {"link": "requirements.txt is a link", "pipe": "requirements.txt is no plain file", "gone": "is gone"}[odd]
+    with pytest.raises(RegistryError, match=rf"where MLflow keeps version 1, {said}"):
+        registry.download_model(version, tmp_path / "fetched")
 
 
 def test_a_run_is_found_by_its_snapshot(store: MlflowStore) -> None:

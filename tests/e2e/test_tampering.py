@@ -62,7 +62,7 @@ def root(audited: Path, tmp_path: Path) -> Path:
 
 
 def verified(root: Path, version: int | None = None) -> Audit:
-    return bootstrap.open_app(root).audit(version)
+    return bootstrap.open_app(root, reading=True).audit(version)
 
 
 def test_an_untouched_workspace_passes(audited: Path) -> None:
@@ -171,6 +171,20 @@ def a_file_less(root: Path) -> None:
     model_file(root, "artifacts/snapshot/training_images.npy").unlink()
 
 
+def a_file_that_is_a_link(root: Path) -> None:
+    path = model_file(root, "requirements.txt")
+    path.rename(root.parent / "elsewhere")
+    path.symlink_to(root.parent / "elsewhere")
+
+
+def a_pipe_among_its_files(root: Path) -> None:
+    os.mkfifo(model_file(root, "code/pipe"))
+
+
+def all_of_its_files_gone(root: Path) -> None:
+    shutil.rmtree(model_file(root, ""))
+
+
 def a_file_renamed(root: Path) -> None:
     path = model_file(root, "requirements.txt")
     path.rename(path.with_name("requirements.old"))
@@ -243,6 +257,24 @@ def the_reason_in_the_registry(root: Path) -> None:
     client(root).set_model_version_tag(MODEL, "1", "ganops.reason", FORGED)
 
 
+def the_name_of_the_score_in_the_registry(root: Path) -> None:
+    client(root).set_model_version_tag(MODEL, "2", "ganops.score", "fid")
+
+
+def a_decision_without_its_workspace(root: Path) -> None:
+    """Whoever takes that tag away may say anything of decision and reason."""
+    client(root).delete_model_version_tag(MODEL, "2", "ganops.decided_by")
+
+
+def no_decision_in_the_registry(root: Path) -> None:
+    for tag in ("decision", "reason", "decided_by"):
+        client(root).delete_model_version_tag(MODEL, "2", f"ganops.{tag}")
+
+
+def the_owner(root: Path) -> None:
+    client(root).set_registered_model_tag(MODEL, "ganops.owner", "evil")
+
+
 def a_version_less(root: Path) -> None:
     client(root).delete_model_version(MODEL, "2")
 
@@ -276,6 +308,12 @@ def its_tail_cut(root: Path) -> None:
 
 def all_of_it_gone(root: Path) -> None:
     raw_lines(root, lambda text: [])
+
+
+def a_folder_in_its_place(root: Path) -> None:
+    path = root / "journal" / "journal.jsonl"
+    path.unlink()
+    path.mkdir()
 
 
 def all_of_it_written_anew(root: Path) -> None:
@@ -339,6 +377,20 @@ def the_copy_of_a_statement(root: Path) -> None:
     shutil.copyfile(statement(root, number=1), kept)
 
 
+def the_copy_of_a_statement_gone(root: Path) -> None:
+    (model_file(root, "").parent / "provenance" / "2.json").unlink()
+
+
+def the_copy_of_a_statement_a_folder(root: Path) -> None:
+    the_copy_of_a_statement_gone(root)
+    (model_file(root, "").parent / "provenance" / "2.json").mkdir()
+
+
+def a_statement_that_is_a_pipe(root: Path) -> None:
+    statement(root).unlink()
+    os.mkfifo(statement(root))
+
+
 def the_signature_of_the_model_gone(root: Path) -> None:
     statement(root).with_name("model.sig").unlink()
 
@@ -349,6 +401,10 @@ def the_signature_of_the_model_by_another_key(root: Path) -> None:
 
 def the_public_key(root: Path) -> None:
     shutil.copyfile(another_key(root).public, root / "keys" / "ganops.pub")
+
+
+def a_public_key_that_is_a_folder(root: Path) -> None:
+    (root / "keys" / "x.pub").mkdir()
 
 
 def everything_but_the_private_key(root: Path) -> None:
@@ -407,6 +463,35 @@ def the_pointer_to_the_data(root: Path) -> None:
     path.write_text(path.read_text().replace("nfiles: 1", "nfiles: 2"))
 
 
+def dvc_lock_gone(root: Path) -> None:
+    (root / "dvc.lock").unlink()
+
+
+def the_pointer_to_the_data_gone(root: Path) -> None:
+    (root / "data" / "raw.dvc").unlink()
+
+
+def behind_a_link(root: Path, name: str) -> None:
+    (root / name).rename(root.parent / "elsewhere")
+    (root / name).symlink_to(root.parent / "elsewhere")
+
+
+def the_data_behind_a_link(root: Path) -> None:
+    behind_a_link(root, "data/raw")
+
+
+def the_keys_behind_a_link(root: Path) -> None:
+    behind_a_link(root, "keys")
+
+
+def a_statement_behind_a_link(root: Path) -> None:
+    behind_a_link(root, str(statement(root).relative_to(root)))
+
+
+def the_journal_behind_a_link(root: Path) -> None:
+    behind_a_link(root, "journal/journal.jsonl")
+
+
 def what_was_decided(root: Path) -> None:
     edit_json(evidence(root, "decisions"), lambda stored: stored["decision"].update(sentence=FORGED))
 
@@ -416,12 +501,20 @@ def what_was_measured(root: Path) -> None:
     edit_json(path, lambda stored: stored["metrics"]["fd_star"]["challenger"].update(value=0.5))
 
 
+def what_was_measured_with_a_number_that_is_none(root: Path) -> None:
+    path = evidence(root, "comparisons")
+    path.write_text(path.read_text().rstrip().removesuffix("}") + ', "more": NaN}')
+
+
 WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_byte_of_the_weights: ("files", 1, r"artifacts/snapshot/generator\.safetensors was changed"),
     the_model_with_its_digest: ("files", 1, r"generator\.safetensors was changed"),
     a_file_more: ("files", 1, r"code/ganops/sitecustomize\.py was added"),
     a_file_of_git_more: ("files", 1, r"\.gitattributes was added"),
     a_file_less: ("files", 1, r"training_images\.npy is missing"),
+    a_file_that_is_a_link: ("files", 1, r"where MLflow keeps version 1, requirements\.txt is a link"),
+    a_pipe_among_its_files: ("files", 1, r"where MLflow keeps version 1, code/pipe is no plain file"),
+    all_of_its_files_gone: ("files", 1, r"where MLflow keeps version 1, is gone"),
     a_file_renamed: ("files", 1, r"requirements\.txt was renamed to requirements\.old"),
     the_code_that_is_served: ("files", 1, r"mlflow_model\.py was changed"),
     where_it_is_served_from: ("files", 1, r"serves version 1 from file:.*/other, which is not where GanOps put it"),
@@ -435,6 +528,10 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     the_score_in_the_registry: ("registry", 2, r"tag ganops\.fd of version 2 is '0\.5'"),
     the_decision_in_the_registry: ("registry", 2, r"tag ganops\.decision of version 2 is 'promoted'"),
     the_reason_in_the_registry: ("registry", 1, r"tag ganops\.reason of version 1 is not the journal's"),
+    the_name_of_the_score_in_the_registry: ("registry", 2, r"tag ganops\.score of version 2 is 'fid'"),
+    a_decision_without_its_workspace: ("registry", 2, r"tag ganops\.decided_by of version 2 is missing"),
+    no_decision_in_the_registry: ("registry", 2, r"tag ganops\.decision of version 2 is missing, .* 'kept-champion'"),
+    the_owner: ("registry", None, r"tag ganops\.owner names the workspace evil, which the journal does not know"),
     a_version_less: ("registry", 2, r"Version 2 was registered, and the registry does not hold it"),
     a_version_more: ("registry", 3, r"holds version 3, which the journal never registered"),
     a_line_edited: ("journal", None, r"Line 1 of the journal \(registered, version 1\) was edited"),
@@ -443,6 +540,7 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     half_a_line: ("journal", None, r"Line 5 of the journal is no entry any more"),
     its_tail_cut: ("anchor", None, r"had 5 lines, and it has 4: its end was cut off"),
     all_of_it_gone: ("anchor", None, r"had 5 lines, and it has 0: its end was cut off"),
+    a_folder_in_its_place: ("journal", None, r"journal\.jsonl, cannot be read \(Is a directory\)"),
     all_of_it_written_anew: ("anchor", None, r"the journal was written anew"),
     a_promotion_that_never_was: ("registry", None, r"alias champion to version 2"),
     a_promotion_that_the_gate_refused: ("decision", 2, r"Version 2 was promoted on .*, though the gate said no"),
@@ -454,18 +552,29 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_statement_without_its_signature: ("statement", 1, r"1/2\.json is not the one"),
     a_statement_signed_by_another_key: ("statement", 1, r"1/2\.json is not the one"),
     the_copy_of_a_statement: ("statement", 1, r"copy of statement 2 of version 1 in MLflow .* was edited or exchanged"),
+    the_copy_of_a_statement_gone: ("statement", 1, r"copy of statement 2 of version 1 in MLflow .* is gone"),
+    the_copy_of_a_statement_a_folder: ("statement", 1, r"copy of statement 2 of version 1 .* cannot be read"),
+    a_statement_that_is_a_pipe: ("statement", 1, r"1/2\.json cannot be read \(It is no plain file\)"),
     the_signature_of_the_model_gone: ("signature", 1, r"1/model\.sig, .* is gone"),
     the_signature_of_the_model_by_another_key: ("signature", 1, r"model\.sig is not the signature that the journal"),
     the_public_key: ("keys", None, r"keys/ganops\.pub is not the public key that was committed"),
+    a_public_key_that_is_a_folder: ("keys", None, r"keys/x\.pub cannot be read as a public key \(Is a directory\)"),
     everything_but_the_private_key: ("signature", 1, r"statement 2 of version 1 is by key \w+ and does not fit"),
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
     the_prepared_images: ("data", None, r"data/prepared is not what dvc\.lock says .*: test/images\.npy differ"),
+    the_data_behind_a_link: ("data", None, r"data/raw is a link to .*elsewhere"),
+    the_keys_behind_a_link: ("keys", None, r"keys is a link to .*elsewhere"),
+    a_statement_behind_a_link: ("statement", None, r"1/2\.json is a link to .*elsewhere"),
+    the_journal_behind_a_link: ("journal", None, r"journal/journal\.jsonl is a link to .*elsewhere"),
+    dvc_lock_gone: ("data", None, r"dvc\.lock was committed, and is gone"),
+    the_pointer_to_the_data_gone: ("data", None, r"data/raw\.dvc was committed, and is gone"),
     dvc_lock: ("data", None, r"dvc\.lock is neither as it was committed"),
     an_output_in_dvc_lock: ("data", None, r"is not what dvc\.lock says"),
     the_pointer_to_the_data: ("data", None, r"data/raw\.dvc is neither as it was committed"),
     what_was_decided: ("decision", 1, r"decisions/\w+\.json, the evidence .* was edited"),
     what_was_measured: ("decision", 1, r"comparisons/\w+\.json, the evidence .* was edited"),
+    what_was_measured_with_a_number_that_is_none: ("decision", 1, r"comparisons/\w+\.json, the evidence .* was edited"),
 }
 """Each way, and what is found: its kind, the version it is about, and words of the sentence."""
 
@@ -480,7 +589,10 @@ def test_tampering_is_found_and_named(way: Callable[[Path], None], root: Path) -
     ), [finding.to_json() for finding in found]
 
 
-@pytest.mark.parametrize("way", [its_tail_cut, all_of_it_gone, half_a_line, a_line_removed, all_of_it_written_anew])
+@pytest.mark.parametrize(
+    "way",
+    [its_tail_cut, all_of_it_gone, half_a_line, a_line_removed, a_folder_in_its_place, all_of_it_written_anew],
+)
 def test_a_journal_that_is_not_whole_is_named_first_and_nothing_else_is_blamed_for_it(
     way: Callable[[Path], None], root: Path
 ) -> None:
@@ -490,6 +602,11 @@ def test_a_journal_that_is_not_whole_is_named_first_and_nothing_else_is_blamed_f
     said = " ".join([*audit.remarks, *(finding.sentence for finding in audit.findings)])
     assert "registry" not in {finding.kind for finding in audit.findings} and "doctor" not in said
     assert {look.verdict for look in audit.looks if (look.kind, look.version) == ("registry", None)} == {"not_applied"}
+
+
+def test_a_public_key_that_is_none_is_named_and_no_statement_is_blamed_for_it(root: Path) -> None:
+    a_public_key_that_is_a_folder(root)
+    assert {finding.kind for finding in verified(root).findings} == {"keys"}
 
 
 # ---------------------------------------------------------------- what is no tampering, and what follows from some

@@ -7,6 +7,7 @@ import json
 import pytest
 from ground import add_versions, champion_and_stages, reopened, require_whole, store_comparisons
 
+from ganops import bootstrap
 from ganops.bootstrap import App
 from ganops.errors import DamagedFile, UnknownName, UserError
 
@@ -30,8 +31,10 @@ def test_a_person_approves_what_the_gate_would_promote(manual: App) -> None:
     assert (approved.event, approved.reason, approved.details["by"]) == ("approved", "looks good", "ada")
     assert promoted.details["approved"] == approved.digest and promoted.details["intent"] == intended.digest
     assert approved.evidence == promoted.evidence is not None
-    with pytest.raises(UserError, match="waits for nobody's word"):
+    with pytest.raises(UserError, match="Version 2 is the champion already: there is nothing to approve"):
         manual.approve(2, "ada", "again")
+    with pytest.raises(UserError, match=r"Version 2 is the champion already.*`ganops rollback`"):
+        manual.reject(2, "ada", "after all")
 
 
 def test_an_approval_is_refused_when_the_champion_has_changed_since(app: App) -> None:
@@ -144,6 +147,27 @@ def test_doctor_finds_what_was_moved_by_hand_and_the_journal_wins(app: App) -> N
     assert last(app) == ("repaired", 2, 3, 2)
 
 
+@pytest.mark.parametrize("by", ["the next change", "doctor"])
+def test_tags_of_a_decision_that_are_not_the_journals_are_written_anew(app: App, by: str) -> None:
+    app.decide(3)
+    app.decide(2)
+    (third,) = (version for version in app.registry.versions() if version.version == 3)
+    client = app.store.client()
+    for tag in ("ganops.decision", "ganops.reason", "ganops.decided_by"):
+        client.delete_model_version_tag("generator", "3", tag)
+    client.set_model_version_tag("generator", "2", "ganops.decision", "kept-champion")
+    if by == "doctor":
+        app.doctor(repair=True, adopt=False)
+        right = {1: "promoted", 2: "promoted", 3: "kept-champion"}
+    else:
+        app.rollback(None, "too many hands")
+        right = {1: "restored", 2: "rolled-back", 3: "kept-champion"}
+    there = {version.version: version.tags for version in app.registry.versions()}
+    assert {number: tags["ganops.decision"] for number, tags in there.items()} == right
+    assert there[3]["ganops.reason"] == third.tags["ganops.reason"]
+    assert {tags["ganops.decided_by"] for tags in there.values()} == {third.tags["ganops.decided_by"]}
+
+
 @pytest.mark.parametrize("damage", ["cut", "edited"])
 def test_doctor_repairs_nothing_by_a_journal_that_is_not_whole(app: App, damage: str) -> None:
     app.decide(2)
@@ -159,6 +183,19 @@ def test_doctor_repairs_nothing_by_a_journal_that_is_not_whole(app: App, damage:
     assert champion_and_stages(app)[0] == 2 and app.registry.model_tags() == tags
     (look,) = (look for look in damaged.audit(None).looks if (look.kind, look.version) == ("registry", None))
     assert (look.verdict, look.findings) == ("not_applied", ())
+
+
+@pytest.mark.parametrize("damage", ["gone", "garbage"])
+def test_an_audit_goes_on_without_the_registry_and_makes_none(app: App, damage: str) -> None:
+    database = app.layout.state / "mlflow" / "mlflow.db"
+    database.unlink()
+    if damage == "garbage":
+        database.write_bytes(b"x" * 5000)
+    audit = bootstrap.open_app(app.layout.root, reading=True).audit(None)
+    (found,) = (finding for finding in audit.findings if finding.kind == "registry")
+    assert str(database) in found.sentence and "was promoted" not in found.sentence
+    assert audit.versions == (1, 2, 3) and {look.kind for look in audit.looks} >= {"journal", "clock", "keys", "data"}
+    assert database.exists() == (damage == "garbage")
 
 
 def test_doctor_says_when_the_champion_is_gone(app: App) -> None:

@@ -80,8 +80,13 @@ def test_the_whole_story(kept: App, ganops: Command, monkeypatch: pytest.MonkeyP
     assert ganops("recover", "--json") == {"recovered": None}
     assert ganops("doctor", "--json") == {"healthy": True, "findings": []}
     versions = {row["version"]: row for row in ganops("status", "--json")["versions"]}
-    assert [versions[n]["decision"] for n in (1, 2, 3, 4)] == ["promoted", "rolled-back", "kept-champion", "rejected"]
+    assert [versions[n]["decision"] for n in (1, 2, 3, 4)] == ["promoted", "restored", "kept-champion", "rejected"]
+    there = {version.version: version.tags.get("ganops.decision") for version in kept.registry.versions()}
+    assert there == {number: row["decision"] for number, row in versions.items()}
     events = ganops("history", "--json")["events"]
+    (put,) = (event["time"] for event in events if event["event"] == "rolled-back")
+    assert [versions[n]["in_production_since"] for n in (1, 2, 3, 4)] == [None, put, None, None]
+    assert "in production since" in ganops("status")
     told = [(event["event"], event["version"], event["from"], event["to"]) for event in events[4:]]
     assert told == [
         ("registered", 4, None, None),
@@ -122,12 +127,20 @@ def test_a_lock_server_that_is_dead_hinders_whoever_promotes_and_doctor_says_so(
 
 
 def test_doctor_says_who_holds_the_lock(app: App, ganops: Command) -> None:
-    hurried = reopened(app, promotion__timeout_seconds=0.1)
+    assert app.workspace.config.promotion.timeout_seconds > 60, "who only looks does not wait for so long"
     with promotion_lock(app.workspace, {}, "grace", print)():
-        (finding,) = hurried.doctor(repair=False, adopt=False)
+        (finding,) = app.doctor(repair=False, adopt=False)
         assert finding.about == "lock" and f"process {os.getpid()} of grace on" in finding.what
         ganops("doctor", expect=1)
     assert "Registry and journal agree" in ganops("doctor")
+
+
+def test_an_audit_that_looked_at_no_version_does_not_say_that_all_is_well(app: App, ganops: Command) -> None:
+    audit = reopened(app, model__name="elsewhere").audit(None)
+    assert audit.findings == () and audit.to_json()["clean"] is False
+    assert any("lines on generator, too, which were not looked at" in remark for remark in audit.remarks)
+    shown = ganops("audit", "verify", "--all", expect=2)
+    assert "No version was looked at: neither registry nor journal knows one of the model elsewhere" in shown
 
 
 def test_history_is_of_the_model_of_today(app: App, ganops: Command) -> None:

@@ -191,6 +191,9 @@ def test_another_workspace_is_refused_without_a_lock_that_both_can_take(app: App
     adopted = clone.doctor(repair=False, adopt=True)
     assert [found.repaired for found in adopted] == [True] and clone.registry.model_tags()[OWNER] != owner
     assert clone.decide(2).outcome == "promoted"
+    before = clone.journal.entries()
+    (again,) = clone.doctor(repair=False, adopt=True)
+    assert "owns the model already" in again.what and not again.open and clone.journal.entries() == before
 
 
 def test_the_owner_too_has_to_take_the_lock_that_others_take(app: App) -> None:

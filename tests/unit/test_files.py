@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -21,6 +22,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monke
         files.write_json(path, {"new": 2})
     assert files.read_json(path) == {"old": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for read in (files.read_plain, files.read_json):
+        with pytest.raises((OSError, DamagedFile), match="no plain file"):
+            read(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError):
+        files.read_plain(tmp_path)
 
 
 def test_not_a_number_is_refused(tmp_path: Path) -> None:

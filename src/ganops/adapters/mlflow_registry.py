@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -12,6 +13,8 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import ganops
 from ganops import plain_yaml
@@ -19,6 +22,7 @@ from ganops.adapters.mlflow_store import MlflowStore
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
 from ganops.adapters.servers import without_credentials
 from ganops.errors import RegistryError
+from ganops.plain_text import spelt
 from ganops.ports import Alias, ModelVersion, Stage
 
 if TYPE_CHECKING:
@@ -72,6 +76,8 @@ class MlflowRegistry:
             kept = str(self._client.get_run(version.run).info.artifact_uri)
             served = str(self._client.get_model_version_download_uri(self.name, str(version.version)))
             self._require_own(version, kept, served)
+            if self.store.folder is not None:
+                _require_plain(Path(url2pathname(urlsplit(served).path)), version)
             model = Path(self._client.download_artifacts(version.run, "model", str(folder)))
         _forget_loading(model, version)
         return model
@@ -145,6 +151,36 @@ def _version(item: Any, aliases: Mapping[str, str]) -> ModelVersion:
         tags=tags,
         run=str(item.run_id) if item.run_id else None,
     )
+
+
+def _require_plain(folder: Path, version: ModelVersion) -> None:
+    """Name what MLflow cannot fetch: a folder that is gone, links, pipes, names that are no text."""
+    if folder.is_symlink() or not folder.is_dir():
+        what = "a link" if folder.is_symlink() else "gone"
+        raise RegistryError(f"{folder}, where MLflow keeps version {version.version}, is {what}. Nothing was promoted.")
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent) / name for name in sorted((*folders, *files))):
+            if (odd := _oddity(path)) is not None:
+                raise RegistryError(
+                    f"In {folder}, where MLflow keeps version {version.version}, "
+                    f"{spelt(path.relative_to(folder).as_posix())} {odd}: it was put there. Nothing was promoted."
+                )
+
+
+def _oddity(path: Path) -> str | None:
+    if path.is_symlink():
+        return "is a link"
+    if not (path.is_file() or path.is_dir()):
+        return "is no plain file"
+    return None if _is_text(path.name) else "has a name that is no text"
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _forget_loading(model: Path, version: ModelVersion) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -37,15 +37,19 @@ _PATH_COLUMNS = (
 class MlflowStore:
     """One tracking and registry address, and the experiment that a workspace's runs lie in.
 
-    folder: of the embedded store; None where MLFLOW_TRACKING_URI names another.
+    folder: of the embedded store; None where MLFLOW_TRACKING_URI names another. fault: why it cannot be read, raised by
+    whatever asks it; None where it can.
     """
 
     uri: str
     experiment: str
     folder: Path | None
+    fault: DamagedFile | None = None
 
     def client(self) -> MlflowClient:
         """A client bound to this store: nothing global is set."""
+        if self.fault is not None:
+            raise self.fault
         quiet()
         from mlflow import MlflowClient
 
@@ -83,6 +87,18 @@ class MlflowStore:
             return str(found.experiment_id)
         location = None if self.folder is None else (self.folder / "artifacts").as_uri()
         return str(client.create_experiment(self.experiment, artifact_location=location))
+
+
+def read_store(layout: Layout, experiment: str, environment: Mapping[str, str]) -> MlflowStore:
+    """As `open_store`, for who only looks: it makes no database, and one that cannot be read says so when asked."""
+    database = layout.state / "mlflow" / _DATABASE
+    store = MlflowStore(f"sqlite:///{database}", experiment, database.parent)
+    if not environment.get("MLFLOW_TRACKING_URI") and not _is_begun(database):
+        return replace(store, fault=DamagedFile(f"{database}, MLflow's database, is gone: restore it from a copy."))
+    try:
+        return open_store(layout, experiment, environment)
+    except DamagedFile as error:
+        return replace(store, fault=error)
 
 
 def open_store(layout: Layout, experiment: str, environment: Mapping[str, str]) -> MlflowStore:

@@ -17,7 +17,8 @@ from ganops.provenance.journal import Entry
 from ganops.provenance.lineage import Word, lineage_of
 from ganops.reports.audit import AuditPage, print_audit, print_findings, write_audit_page
 from ganops.reports.terminal import Steps, errors_console, print_json, results_console, say
-from ganops.stages.versions import champion_of
+from ganops.stages.outcomes import outcome_for, put_into_production
+from ganops.stages.versions import champion_of, named
 
 
 def keys_init(start: Path, json: bool) -> None:
@@ -40,7 +41,7 @@ def keys_init(start: Path, json: bool) -> None:
 def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> None:
     if version is not None and every:
         raise UserError("A version and --all were both given: name one of them.")
-    app = bootstrap.open_app(start)
+    app = bootstrap.open_app(start, reading=True)
     number = None if every else (version if version is not None else _champion(app).version)
     found = app.audit(number)
     shown = found.to_json()
@@ -49,12 +50,17 @@ def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> N
     else:
         print_findings(results_console(), shown["findings"], shown["looks"], shown["remarks"])
     _require_clean(len(found.findings))
+    if not found.versions:
+        raise UserError(
+            f"No version was looked at: neither registry nor journal knows one of the model {app.registry.name} "
+            "(model.name in params.yaml)."
+        )
 
 
 def audit_show(start: Path, version: int, output: Path | None) -> None:
     if output is not None:
         require_place(output, content="HTML")
-    app = bootstrap.open_app(start)
+    app = bootstrap.open_app(start, reading=True)
     page = _page(app, version)
     path = output or app.layout.reports / f"audit-{page.model}-v{version}.html"
     try:
@@ -115,11 +121,13 @@ def _page(app: App, number: int) -> AuditPage:
                 "time": entry.time,
                 "actor": spelt(str(entry.details.get("by") or entry.actor)),
                 "event": entry.event,
+                "moved": _moved(entry),
                 "reason": spelt(entry.reason),
             }
             for entry in lines
             if entry.event != "intended"
         ],
+        production=_production(sources.entries, sources.versions.get(number)),
         standing=_standing(sources.versions.get(number)),
         statement=stated.path.relative_to(app.layout.root),
         statement_sha256=sha256_file(stated.path),
@@ -128,12 +136,37 @@ def _page(app: App, number: int) -> AuditPage:
 
 def _word(entries: Sequence[Entry]) -> Word | None:
     """A person's last word, where nothing was decided after it."""
+    carried_out = {entry.details.get("approved") for entry in entries if entry.event == "promoted"}
     for entry in reversed(entries):
         if entry.event in ("pending", "kept-champion"):
             return None
         if entry.event == "approved" or entry.event == "rejected":
-            return Word(entry.event, str(entry.details.get("by") or entry.actor), entry.reason)
+            return Word(entry.event, _who(entry), entry.reason, entry.time, entry.digest in carried_out)
     return None
+
+
+def _who(entry: Entry) -> str:
+    return spelt(str(entry.details.get("by") or entry.actor or "somebody not recorded"))
+
+
+def _moved(entry: Entry) -> str:
+    """From which champion to which, where a line changed it."""
+    if entry.event not in ("promoted", "rolled-back") or entry.to_version is None:
+        return ""
+    return f" from {named(entry.from_version)} to {named(entry.to_version)}"
+
+
+def _production(entries: Sequence[Entry], version: ModelVersion | None) -> str | None:
+    """Since when and by what a version is in production, or was taken out of it by a person."""
+    if version is None or (put := put_into_production(entries, version.version)) is None:
+        return None
+    if "champion" in version.aliases:
+        how = "a rollback" if put.event == "rolled-back" else "a promotion"
+        return f"In production since {put.time}, by {how} of {_who(put)}: {spelt(put.reason)}"
+    left = [entry for entry in entries if outcome_for(entry, version.version) == "rolled-back"]
+    if left and entries.index(left[-1]) > entries.index(put):
+        return f"Taken out of production on {left[-1].time} by {_who(left[-1])}: {spelt(left[-1].reason)}"
+    return f"In production from {put.time} on, until another was promoted."
 
 
 def _standing(version: ModelVersion | None) -> str:

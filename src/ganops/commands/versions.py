@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ganops.errors import UnknownName
 from ganops.outputs import require_place
 from ganops.ports import ModelVersion
 from ganops.reports.terminal import print_json, print_rows, results_console, say
+from ganops.stages.outcomes import last_outcome, put_into_production
 
 
 def status(start: Path, json: bool) -> None:
@@ -21,10 +23,7 @@ def status(start: Path, json: bool) -> None:
     if json:
         print_json({"model": app.workspace.config.model.name, "versions": versions, "stale": stale})
         return
-    rows = [
-        {**row, "aliases": ", ".join(row["aliases"]), "fd": None if row["fd"] is None else f"{row['fd']:z.2f}"}
-        for row in versions
-    ]
+    rows = [_shown(row) for row in versions]
     print_rows(
         results_console(),
         rows,
@@ -34,9 +33,17 @@ def status(start: Path, json: bool) -> None:
     say("Stale: " + (", ".join(stale) if stale else "nothing, every stage is up to date"))
 
 
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """For a table."""
+    fd = None if row["fd"] is None else f"{row['fd']:z.2f}"
+    shown = {**row, "aliases": ", ".join(row["aliases"]), "fd": fd}
+    return {name.replace("_", " "): value for name, value in shown.items()}
+
+
 def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
-    events = [entry.event for entry in app.journal.of(version.name) if entry.version == version.version]
-    decisions = [event for event in events if event not in ("registered", "intended", "undone", "repaired")]
+    entries = app.journal.of(version.name)
+    decided = last_outcome(entries, version.version)
+    put = put_into_production(entries, version.version) if "champion" in version.aliases else None
     fd = version.tags.get("ganops.fd")
     return {
         "version": version.version,
@@ -44,7 +51,8 @@ def _version_row(app: App, version: ModelVersion) -> dict[str, Any]:
         "aliases": list(version.aliases),
         "candidate": version.tags.get("ganops.candidate"),
         "fd": float(fd) if fd else None,
-        "decision": decisions[-1] if decisions else None,
+        "decision": decided[0] if decided else None,
+        "in_production_since": put.time if put else None,
     }
 
 

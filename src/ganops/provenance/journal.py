@@ -232,6 +232,10 @@ class Journal:
             return None
         if not isinstance(evidence, dict):
             raise self.damaged(path, "it is no evidence")
+        try:
+            canonical_json(evidence)
+        except (ValueError, RecursionError):
+            raise self.damaged(path, "it holds what was never stored, as a number that is not finite") from None
         return evidence
 
     def path_of(self, folder: Folder, pair: str) -> Path:

@@ -45,11 +45,13 @@ class Lineage:
 @final
 @dataclass(frozen=True)
 class Word:
-    """What a person said of a version that waited for one."""
+    """What a person said of a version that waited for one. promoted: an approval that was carried out."""
 
     event: Literal["approved", "rejected"]
     by: str
     reason: str
+    time: str
+    promoted: bool = False
 
 
 def lineage_of(facts: Facts, champion: int | None, word: Word | None) -> Lineage:
@@ -73,7 +75,7 @@ def lineage_of(facts: Facts, champion: int | None, word: Word | None) -> Lineage
         "extractor": Node("Extractor", _extractor(facts.scores.extractor), 2, 0),
         "training": Node(f"Training: {model.candidate}", _training(facts), 2, 1),
         "version": Node(f"Version {model.version}", (_score(facts), f"sha256 {model.snapshot[:_SHORT]}"), 3, 1),
-        "gate": Node("Gate", *_gate(decision)),
+        "gate": Node("Gate", *_gate(decision, word)),
     }
     edges = [
         ("images", "splits"),
@@ -122,13 +124,13 @@ def _score(facts: Facts) -> str:
     return f"FD* {value:z.2f} on select" if isinstance(value, int | float) else "FD* not measured"
 
 
-def _gate(decision: DecisionFacts | None) -> tuple[tuple[str, ...], int, int, Tone]:
+def _gate(decision: DecisionFacts | None, word: Word | None) -> tuple[tuple[str, ...], int, int, Tone]:
     if decision is None:
         return ("not asked yet",), 4, 1, "plain"
     said: Mapping[str, tuple[str, Tone]] = {
         "promoted": ("promoted", "good"),
         "kept-champion": ("kept the champion", "held"),
-        "pending": ("waits for a person", "held"),
+        "pending": ("waits for a person", "held") if word is None else ("would promote it", "good"),
     }
     words, tone = said[decision.outcome]
     checks = decision.decision.get("checks")

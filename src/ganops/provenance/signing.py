@@ -11,6 +11,7 @@ import base64
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from ganops.errors import DamagedFile, UserError
-from ganops.files import sha256_bytes, write_bytes
+from ganops.files import read_plain, sha256_bytes, write_bytes
 from ganops.provenance.statement import PAYLOAD_TYPE, Opened
 
 PASSWORD = "GANOPS_KEY_PASSWORD"
@@ -106,7 +107,7 @@ def load_private(path: Path, password: str | None) -> PrivateKey | None:
 def load_public(path: Path) -> PublicKey:
     """A public key; `DamagedFile` where that is none."""
     try:
-        key = serialization.load_pem_public_key(path.read_bytes())
+        key = serialization.load_pem_public_key(read_plain(path))
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise DamagedFile(
             f"{path} cannot be read as a public key ({' '.join(str(error).split())[:200]}). Restore it with `git "
@@ -118,8 +119,12 @@ def load_public(path: Path) -> PublicKey:
 
 
 def trusted_keys(folder: Path) -> tuple[PublicKey, ...]:
-    """Every public key of a workspace, `folder/*.pub`."""
-    return tuple(load_public(path) for path in sorted(folder.glob("*.pub")))
+    """Every public key of a workspace, `folder/*.pub`; of what is none, nothing is trusted, and the audit names it."""
+    keys = []
+    for path in sorted(folder.glob("*.pub")):
+        with suppress(DamagedFile):
+            keys.append(load_public(path))
+    return tuple(keys)
 
 
 def sealed(payload: bytes, key: PrivateKey) -> dict[str, Any]:

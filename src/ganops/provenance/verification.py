@@ -88,7 +88,7 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         return {
             "versions": list(self.versions),
-            "clean": not self.findings,
+            "clean": bool(self.versions) and not self.findings,
             "findings": [finding.to_json() for finding in self.findings],
             "looks": [look.to_json() for look in self.looks],
             "remarks": list(self.remarks),

@@ -36,12 +36,8 @@ _KINDS = {
     "data": "The data",
     "decision": "The decision",
 }
-_OUTCOMES = {
-    "promoted": ("Promoted", "good"),
-    "kept-champion": ("Kept champion", "held"),
-    "pending": ("Waits for a person", "held"),
-}
-_SAID = {"approved": ("Approved by a person", "good"), "rejected": ("Rejected by a person", "bad")}
+_PROMOTED = "Promoted. "
+"""How the gate's sentence begins where it would promote."""
 
 
 @final
@@ -52,7 +48,8 @@ class AuditPage:
     looks: kind, version, verdict, sentence; findings: kind, version, sentence; remarks: in words.
     key: id of the key that the statement is signed with; None where it is not.
     word: a person's, where the gate left it to one.
-    history: time, actor, event, reason of every line on the version, oldest first.
+    history: time, actor, event, moved, reason of every line on the version, oldest first; moved: from which champion to
+    which. production: since when and by what it is in production, or was taken out; None where it never was.
     standing: the registry's stage and aliases of now. statement: where it lies, and its sha256.
     """
 
@@ -68,6 +65,7 @@ class AuditPage:
     remarks: Sequence[str]
     key: str | None
     history: Sequence[Mapping[str, Any]]
+    production: str | None
     standing: str
     statement: Path
     statement_sha256: str
@@ -77,6 +75,30 @@ class AuditPage:
         """The gate's checks; none where it was not asked."""
         found = self.facts.decision.decision.get("checks") if self.facts.decision else None
         return [check for check in found if isinstance(check, dict)] if isinstance(found, list) else []
+
+    @property
+    def outcome(self) -> tuple[str, str]:
+        """(what was decided, by the gate and by a person where it was left to one; tone)"""
+        if self.facts.decision is None:
+            return "Not decided yet", "plain"
+        if self.facts.decision.outcome == "kept-champion":
+            return "Kept champion", "held"
+        if self.facts.decision.outcome == "promoted":
+            return "Promoted by the gate", "good"
+        if self.word is None:
+            return "The gate would promote it; it waits for a person", "held"
+        what, tone = ("promoted" if self.word.promoted else self.word.event), "good"
+        if self.word.event == "rejected":
+            tone = "bad"
+        return f"The gate would promote it; {what} by {self.word.by} on {self.word.time}", tone
+
+    @property
+    def why(self) -> str:
+        """The gate's reasons, which claim no promotion where it was left to a person."""
+        if (decision := self.facts.decision) is None:
+            return ""
+        sentence = str(decision.decision.get("sentence"))
+        return sentence.removeprefix(_PROMOTED) if decision.outcome == "pending" else sentence
 
     @property
     def verdict(self) -> str:
@@ -97,14 +119,11 @@ def write_audit_page(path: Path, page: AuditPage) -> None:
 
 def _view(page: AuditPage) -> dict[str, Any]:
     """Everything that the template names."""
-    decision = page.facts.decision
-    outcome, tone = _OUTCOMES[decision.outcome] if decision else ("Not decided yet", "plain")
-    if page.word is not None:
-        outcome, tone = _SAID[page.word.event]
+    outcome, tone = page.outcome
     return {
         "page": page,
         "facts": page.facts,
-        "decision": decision,
+        "decision": page.facts.decision,
         "outcome": outcome,
         "tone": tone,
         "tones": _TONES,
@@ -142,7 +161,8 @@ def print_audit(console: Console, page: AuditPage) -> None:
         table.add_column(column)
     for line in page.history:
         actor = line["actor"] or "not recorded"
-        table.add_row(*(Text(spelt(str(cell))) for cell in (line["time"], actor, words(line["event"]), line["reason"])))
+        event = f"{words(line['event'])}{line['moved']}"
+        table.add_row(*(Text(spelt(str(cell))) for cell in (line["time"], actor, event, line["reason"])))
     console.print(table)
     _plain(console, "What was looked at")
     _print_looks(console, page.looks)
@@ -158,7 +178,10 @@ def print_findings(
     _print_looks(console, looks)
     _print_said(console, findings, remarks)
     count = len(findings)
-    _plain(console, f"{count} finding{'s' * (count != 1)}." if count else "No finding: everything is as stated.")
+    if count:
+        _plain(console, f"{count} finding{'s' * (count != 1)}.")
+    elif any(look["version"] is not None for look in looks):
+        _plain(console, "No finding: everything is as stated.")
 
 
 def _print_looks(console: Console, looks: Sequence[Mapping[str, Any]]) -> None:
@@ -218,15 +241,15 @@ def _code(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _decided(page: AuditPage) -> list[tuple[str, str]]:
-    decision = page.facts.decision
-    if decision is None:
-        return [("gate", "not asked yet")]
+    production = [("production", page.production)] if page.production else []
+    if page.facts.decision is None:
+        return [*production, ("gate", "not asked yet")]
     checks = [
         (words(check.get("name")), f"{words(check.get('verdict')).lower()}: {check.get('sentence')}")
         for check in page.checks
     ]
-    said = [(f"{page.word.event} by {page.word.by}", page.word.reason)] if page.word else []
-    return [("outcome", words(decision.outcome)), *said, ("why", str(decision.decision.get("sentence"))), *checks]
+    said = [(f"{page.word.by}'s reason", page.word.reason)] if page.word else []
+    return [("outcome", page.outcome[0]), *said, *production, ("the gate's reason", page.why), *checks]
 
 
 def _print_pairs(console: Console, title: str, pairs: Sequence[tuple[str, str]]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ganops.errors import DamagedFile
 from ganops.ports import ModelVersion
 from ganops.provenance.journal import Entry, Event, Journal
+from ganops.stages.outcomes import outcome_for
 from ganops.stages.tags import DECIDED_BY, DECISION
 
 
@@ -62,8 +63,5 @@ def _is_ours(version: ModelVersion, workspace: str | None) -> bool:
 
 
 def _entered(entries: Sequence[Entry], version: ModelVersion) -> bool:
-    """A line on a rollback is about the version that it went to; the one that it came from is tagged."""
     decision = version.tags.get(DECISION)
-    return decision is None or any(
-        entry.event == decision and version.version in (entry.version, entry.from_version) for entry in entries
-    )
+    return decision is None or any(outcome_for(entry, version.version) == decision for entry in entries)

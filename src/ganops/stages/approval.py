@@ -25,6 +25,8 @@ def approve(registrar: Registrar, number: int, by: str, reason: str) -> Entry:
     """
     with opened(registrar) as session:
         version, now = version_of(session.versions, number), session.standing
+        if number == now.champion:
+            raise UserError(f"Version {number} is the champion already: there is nothing to approve.")
         asked = _waiting(registrar.journal, version)
         if asked.details["from"] != now.champion:
             raise UserError(
@@ -51,11 +53,16 @@ def reject(registrar: Registrar, number: int, by: str, reason: str) -> Entry:
     """
     with opened(registrar) as session:
         version = version_of(session.versions, number)
+        if number == session.standing.champion:
+            raise UserError(
+                f"Version {number} is the champion already, and waits for nobody's word: `ganops rollback` takes it "
+                "out of production."
+            )
         asked = _waiting(registrar.journal, version)
         kept = {"by": by, "asked": asked.digest, "to": asked.details["from"]}
         entry = registrar.journal.append("rejected", number, reason, {**asked.details, **kept})
         settle(registrar.registry, session.standing.without_challenger(number))
-        registrar.conclude(entry, version, "rejected")
+        registrar.conclude(entry, [version])
         return entry
 
 

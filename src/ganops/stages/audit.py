@@ -47,6 +47,12 @@ def audit(sources: Sources, version: int | None) -> Audit:
 def _remarks(sources: Sources, chosen: Sequence[int]) -> Iterator[str]:
     if sources.repository.state().commit is None:
         yield "The workspace is in no git repository: nothing there could be held against a commit or a tag."
+    others = {str(entry.details["model"]) for entry in sources.journal.entries if "model" in entry.details}
+    if others := others - {sources.model}:
+        yield (
+            f"The journal holds lines on {', '.join(sorted(others))}, too, which were not looked at: that takes "
+            "another model.name in params.yaml."
+        )
     if sources.is_shared:
         yield "Other workspaces promote versions of this model, too: what they did is in their journals."
     unsigned = [number for number in chosen if (found := sources.stated(number)) is not None and found.key is None]

@@ -17,7 +17,8 @@ from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Kind, Look, decision_finding, differences
 from ganops.stages.attest import ARTIFACTS
 from ganops.stages.facts import digests
-from ganops.stages.sources import Sources
+from ganops.stages.outcomes import last_outcome
+from ganops.stages.sources import Sources, fault_of
 from ganops.stages.statements import (
     KEY,
     MODEL_SIGNATURE,
@@ -29,6 +30,11 @@ from ganops.stages.statements import (
     stating,
 )
 from ganops.stages.tags import DECIDED_BY, DECISION, REASON
+
+_EDITED = (
+    "it was edited by hand; or a command was killed before it wrote it, and the next one that changes something, or "
+    "`ganops doctor --repair`, writes it anew."
+)
 
 
 @final
@@ -111,8 +117,24 @@ class VersionAudit:
     def _copy(self, stated: Stated) -> Iterator[Finding]:
         """MLflow has a copy of each statement."""
         run = stated.facts.runs.mlflow_run
-        kept = self.sources.tracker.kept(run, f"{ARTIFACTS}/{stated.path.name}") if run is not None else None
-        if kept is not None and kept != stated.path.read_bytes():
+        if run is None or self.sources.registry_fault is not None:
+            return
+        try:
+            kept = self.sources.tracker.kept(run, f"{ARTIFACTS}/{stated.path.name}")
+        except GanOpsError as error:
+            yield self._found(
+                "statement",
+                f"The copy of statement {stated.number} of version {self.number} in MLflow ({ARTIFACTS}/"
+                f"{stated.path.name} of run {run}) cannot be read. {fault_of(error)}",
+            )
+            return
+        if kept is None:
+            yield self._found(
+                "statement",
+                f"The copy of statement {stated.number} of version {self.number} in MLflow ({ARTIFACTS}/"
+                f"{stated.path.name} of run {run}) is gone.",
+            )
+        elif kept != stated.path.read_bytes():
             yield self._found(
                 "statement",
                 f"The copy of statement {stated.number} of version {self.number} in MLflow ({ARTIFACTS}/"
@@ -152,7 +174,7 @@ class VersionAudit:
             try:
                 model = self.sources.registrar.registry.download_model(version, Path(folder))
             except GanOpsError as error:
-                yield self._found("files", f"The files of version {self.number} cannot be had: {error}")
+                yield self._found("files", f"The files of version {self.number} cannot be had. {fault_of(error)}")
                 return
             for difference in differences(stated.facts.model.files, digests(model)):
                 yield self._found("files", f"Of the files of version {self.number}, {difference}.")
@@ -165,9 +187,12 @@ class VersionAudit:
 
     def _tags(self, version: ModelVersion, facts: Facts) -> Iterator[Finding]:
         value = facts.scores.metrics.get("fd_star", {}).get("value")
+        protocol = facts.scores.report.get("protocol")
+        score = protocol.get("score") if isinstance(protocol, dict) else None
         stated = {
             "ganops.snapshot_sha256": facts.model.snapshot,
             "ganops.candidate": facts.model.candidate,
+            **({"ganops.score": score} if isinstance(score, str) else {}),
             **({"ganops.fd": f"{value:.6g}"} if isinstance(value, float) else {}),
         }
         for name, said in stated.items():
@@ -183,26 +208,35 @@ class VersionAudit:
                 f"The registry says that version {self.number} came of run {version.run}, and its statement says "
                 f"{facts.runs.mlflow_run}.",
             )
-        if self.whole and version.tags.get(DECIDED_BY) == self.sources.registrar.workspace:
+        if self.whole:
             yield from self._decision_tags(version)
 
     def _decision_tags(self, version: ModelVersion) -> Iterator[Finding]:
-        event, reason = version.tags.get(DECISION, ""), version.tags.get(REASON, "")
-        about = [
-            entry
-            for entry in self.sources.entries
-            if entry.event == event and self.number in (entry.version, entry.details.get("from"))
-        ]
-        if not about:
+        """They are those of the journal's last decision on the version."""
+        by = version.tags.get(DECIDED_BY)
+        if self.sources.is_shared and by != self.sources.registrar.workspace:  # it stands in another journal
+            return
+        last = last_outcome(self.sources.entries, self.number)
+        if last is None and by is None and DECISION not in version.tags:
+            return
+        outcome, reason = (last[0], last[1].reason) if last is not None else (None, "")
+        there = version.tags.get(DECISION)
+        if there != outcome:
             yield self._found(
                 "registry",
-                f"The registry's tag {DECISION} of version {self.number} is {_shown(event)}, and the journal has no "
-                "such line on it.",
+                f"The registry's tag {DECISION} of version {self.number} is {_shown(there)}, and by the journal's last "
+                f"line on it, it is {_shown(outcome)}: {_EDITED}",
             )
-        elif not any(_is_kept(reason, entry.reason) for entry in about):
+        elif not _is_kept(version.tags.get(REASON, ""), reason):
             yield self._found(
                 "registry",
-                f"The registry's tag {REASON} of version {self.number} is not the journal's reason: it was edited.",
+                f"The registry's tag {REASON} of version {self.number} is not the journal's reason: {_EDITED}",
+            )
+        if by not in self.sources.workspaces:
+            yield self._found(
+                "registry",
+                f"The registry's tag {DECIDED_BY} of version {self.number} is {_shown(by)}, which is no workspace that "
+                f"the journal knows: {_EDITED}",
             )
 
     def _record(self, facts: Facts) -> Iterator[Finding]:
@@ -212,7 +246,7 @@ class VersionAudit:
         try:
             record = self.sources.tracker.read(run, tuple(stated))
         except GanOpsError as error:
-            yield self._found("record", f"The MLflow run of version {self.number} cannot be read: {error}")
+            yield self._found("record", f"The MLflow run of version {self.number} cannot be read. {fault_of(error)}")
             return
         measured_anew = self._figures_of_today(facts)
         for name, value in stated.items():
@@ -280,15 +314,11 @@ class VersionAudit:
         folder = self.sources.registrar.journal.folder
         for name, stated in {"decisions": evidence, "comparisons": evidence["comparison"]}.items():
             path = folder / name / f"{decision.pair}.json"
-            try:
-                stored = read_json(path)
-            except (GanOpsError, FileNotFoundError):
-                stored = None
-            if stored is None or digest_json(stored) != digest_json(stated):
+            if (what := _changed(path, stated)) is not None:
                 yield self._found(
                     "decision",
                     f"{path.relative_to(self.sources.workspace.root)}, the evidence that version {self.number} was "
-                    f"decided on, {'is gone' if stored is None else 'was edited'}: the statement holds it as it was.",
+                    f"decided on, {what}: the statement holds it as it was.",
                 )
         told = {
             entry.details.get("evidence")
@@ -308,6 +338,19 @@ class VersionAudit:
                 yield self._found(
                     "decision", f"Version {self.number} was promoted on {entry.time}, though the gate said no."
                 )
+
+
+def _changed(path: Path, stated: object) -> str | None:
+    """What became of stored evidence; None where it is as stated, whose numbers are all finite."""
+    try:
+        same = digest_json(read_json(path)) == digest_json(stated)
+    except FileNotFoundError:
+        return "is gone"
+    except GanOpsError:
+        return "cannot be read any more: it was edited, damaged or replaced"
+    except (ValueError, RecursionError):  # NaN, or half a character
+        return "was edited"
+    return None if same else "was edited"
 
 
 def _signed(stated: Stated) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
+from ganops.files import read_plain
 from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
-from ganops.provenance.verification import Finding, Look, anchor_finding, clock_findings
+from ganops.provenance.verification import Finding, Kind, Look, anchor_finding, clock_findings
 from ganops.stages.drift import drift
 from ganops.stages.sources import Sources
 from ganops.stages.standing import standing_of
 from ganops.stages.statements import NUMBER
-from ganops.stages.tags import ANCHOR, DECIDED_BY, anchor_of
+from ganops.stages.tags import ANCHOR, DECIDED_BY, OWNER, anchor_of
 
 _ANCHOR = re.compile(r"\b(\d{1,9}):([0-9a-f]{64})\b")
 """COUNT:DIGEST, wherever it was noted."""
@@ -31,6 +33,7 @@ class WorkspaceAudit:
     def looks(self) -> Iterator[Look]:
         """One after the other, in the order in which an auditor asks."""
         chain = (Finding("journal", None, self.sources.journal.broken),) if self.sources.journal.broken else ()
+        yield Look("data", None, "Data, keys, journal and statements are no links.", tuple(self._links()))
         yield Look("journal", None, f"The journal's {self.sources.journal.lines} lines follow from each other.", chain)
         yield Look(
             "clock",
@@ -60,7 +63,7 @@ class WorkspaceAudit:
 
     def _anchor_texts(self) -> Iterator[tuple[str, str]]:
         model, workspace = self.sources.model, self.sources.registrar.workspace
-        yield "The registered model's tag", self.sources.registrar.registry.model_tags().get(anchor_of(workspace), "")
+        yield "The registered model's tag", self.sources.model_tags.get(anchor_of(workspace), "")
         for number, version in sorted(self.sources.versions.items()):
             if version.tags.get(DECIDED_BY) == workspace:
                 yield f"The registry's tag on version {number}", version.tags.get(ANCHOR, "")
@@ -84,6 +87,11 @@ class WorkspaceAudit:
 
     def _registry(self, whole: bool) -> Look:
         """Nothing is held against a journal that lacks lines: the registry may be right, and the journal wrong."""
+        if (fault := self.sources.registry_fault) is not None:
+            found = (
+                Finding("registry", None, f"The registry cannot be read, and no version in it was looked at. {fault}"),
+            )
+            return Look("registry", None, "", found)
         if not whole:
             return Look("registry", None, "Not looked at: there is no whole journal to hold it against.", (), False)
         return Look("registry", None, "Aliases and stages are as the journal has them.", tuple(self._standing()))
@@ -97,6 +105,7 @@ class WorkspaceAudit:
                 f"By the journal the registry should have set {change}: it was changed by hand, or by something else "
                 "that writes to the registry. `ganops doctor --repair` puts it back.",
             )
+        yield from self._owner()
         challenger, told = (
             standing_of(tuple(self.sources.versions.values())).challenger,
             _challenger(self.sources.entries),
@@ -104,6 +113,18 @@ class WorkspaceAudit:
         if challenger != told and not self.sources.is_shared:
             named, by = (f"version {number}" if number is not None else "nothing" for number in (challenger, told))
             yield Finding("registry", None, f"The alias challenger names {named}, and by the journal it names {by}.")
+
+    def _owner(self) -> Iterator[Finding]:
+        owner = self.sources.model_tags.get(OWNER)
+        changed = any(entry.event in ("promoted", "rolled-back") for entry in self.sources.entries)
+        if self.sources.is_shared or not changed or owner in self.sources.workspaces:
+            return
+        said = "is gone" if owner is None else f"names the workspace {owner[:80]}, which the journal does not know"
+        yield Finding(
+            "registry",
+            None,
+            f"The registered model's tag {OWNER} {said}: it was edited, or another workspace adopted it.",
+        )
 
     def _unknown_versions(self) -> Iterator[Finding]:
         """Versions that were deleted, or that came into the registry past GanOps."""
@@ -122,7 +143,8 @@ class WorkspaceAudit:
         root = self.sources.workspace.root
         pointers = [path.relative_to(root).as_posix() for path in root.glob("data/*.dvc")]
         stated = [found.code.workspace_files for found in self._last_facts()]
-        for name in ("dvc.lock", *sorted(pointers)):
+        named = {name for files in stated for name in files if name.endswith(".dvc")}
+        for name in ("dvc.lock", *sorted({*pointers, *named, "data/raw.dvc"})):
             yield from self._as_committed(name, [files[name] for files in stated if name in files])
 
     def _last_facts(self) -> Iterator[Facts]:
@@ -133,9 +155,17 @@ class WorkspaceAudit:
     def _as_committed(self, name: str, stated: Sequence[str]) -> Iterator[Finding]:
         committed = self.sources.repository.committed(name)
         path = self.sources.workspace.root / name
-        if committed is None or not path.is_file():
+        if committed is None and not stated:
             return
-        content = path.read_bytes()
+        try:
+            content = read_plain(path)
+        except OSError as error:
+            gone = "is gone" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            how = f"was {'committed' if committed is not None else 'stated'}, and {gone}"
+            yield Finding("data", None, f"{name} {how}: `git checkout {name}` restores it.")
+            return
+        if committed is None:
+            return
         if content != committed and content not in [text.encode() for text in stated]:
             yield Finding(
                 "data",
@@ -144,12 +174,32 @@ class WorkspaceAudit:
                 "were run by hand since. `git diff` shows how.",
             )
 
+    def _links(self) -> Iterator[Finding]:
+        """What lies behind a link is changed without a trace in git or DVC. Single images may be DVC's own links."""
+        layout = self.sources.workspace.layout
+        places: Mapping[Kind, Sequence[Path]] = {
+            "data": (layout.data, layout.raw, layout.root / "dvc.lock", *sorted(layout.data.glob("*.dvc"))),
+            "keys": (layout.public_keys, *sorted(layout.public_keys.glob("*.pub"))),
+            "journal": (layout.journal, self.sources.registrar.journal.path),
+            "statement": (layout.statements, *sorted(layout.statements.rglob("*"))),
+        }
+        for kind, paths in places.items():
+            for path in paths:
+                if path.is_symlink():
+                    name, target = path.relative_to(layout.root).as_posix(), path.readlink()
+                    yield Finding(kind, None, f"{name} is a link to {target}, and no file or folder of the workspace.")
+
     def _keys(self) -> Iterator[Finding]:
         folder = self.sources.workspace.layout.public_keys
         for path in sorted(folder.glob("*.pub")):
             name = path.relative_to(self.sources.workspace.root).as_posix()
             committed = self.sources.repository.committed(name)
-            if committed is not None and committed != path.read_bytes():
+            try:
+                content = read_plain(path)
+            except OSError as error:
+                yield Finding("keys", None, f"{name} cannot be read as a public key ({error.strerror}).")
+                continue
+            if committed is not None and committed != content:
                 yield Finding("keys", None, f"{name} is not the public key that was committed: it was exchanged.")
 
 

@@ -10,10 +10,10 @@ from ganops.ports import Hold
 from ganops.provenance.journal import Entry
 from ganops.reports.findings import Finding
 from ganops.stages.drift import standing_that_holds
-from ganops.stages.ownership import require_allowed, require_anchored
+from ganops.stages.ownership import FILE, require_allowed, require_anchored
 from ganops.stages.registrar import Registrar
 from ganops.stages.standing import changes, settle, standing_of
-from ganops.stages.tags import CHANGE, OWNER, Change, Standing, anchor_of
+from ganops.stages.tags import CHANGE, LOCK, OWNER, Change, Standing, anchor_of
 from ganops.stages.transaction import recover
 
 
@@ -58,7 +58,9 @@ def _examined(registrar: Registrar, hold: Hold, repair: bool, adopt: bool) -> It
     if (recovered := recover(registrar)) is not None:
         yield Finding("drift", "interrupted change", recovered.sentence, repaired=True)
     yield from _drifted(registrar, repair)
-    if registrar.registry.versions():
+    if versions := registrar.registry.versions():
+        if repair:
+            registrar.catch_up(versions, alone=tags.get(LOCK, FILE) == FILE)
         registrar.anchor()
 
 
@@ -66,11 +68,16 @@ def _adopted(registrar: Registrar, hold: Hold, tags: Mapping[str, str]) -> Findi
     """The journal as it is holds from now on; that it is another one than the registry was told of is written down."""
     registrar.journal.entries()  # one that is broken is restored, not gone on with
     owner, told = tags.get(OWNER), tags.get(anchor_of(registrar.workspace))
-    what = f"This workspace took the model over from {owner or 'nobody'}; it is promoted under {hold.identity} now."
+    ours = owner == registrar.workspace
+    taken = "owned the model already" if ours else f"took the model over from {owner or 'nobody'}"
+    what = f"This workspace {taken}; it is promoted under {hold.identity} now."
     try:
         require_anchored(registrar.journal, tags, registrar.workspace)
     except DamagedFile:
         what += f" Its journal is not the one that the registry was told of ({told}), whose last lines are lost."
+    else:
+        if ours and tags.get(LOCK) == hold.identity:
+            return Finding("warning", "owner", "This workspace owns the model already: there was nothing to take over.")
     registrar.claim(hold.identity)
     registrar.journal.append("repaired", 0, what, {"model": registrar.model, "owner": owner, "told": told})
     registrar.anchor()

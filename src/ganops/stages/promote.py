@@ -256,7 +256,7 @@ def _carried_out(registrar: Registrar, session: Session, pair: Pair, promotion: 
         details |= registrar.notary.decided(challenger, promotion.outcome, pair.key)
         moves = {"from": champion, "to": challenger.version if event == "pending" else champion}
         entry = registrar.journal.append(event, challenger.version, promotion.sentence, {**details, **moves})
-        registrar.conclude(entry, challenger, event)
+        registrar.conclude(entry, [challenger])
     return promotion
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 from ganops.errors import RegistryError
 from ganops.ports import ModelRegistry, ModelVersion, Notary, PromotionLock
 from ganops.provenance.journal import Entry, Journal
-from ganops.stages.tags import ANCHOR, CHANGE, LOCK, OWNER, Change, anchor_of, change_in, decided
+from ganops.stages.outcomes import last_outcome, outcome_for
+from ganops.stages.tags import ANCHOR, CHANGE, DECIDED_BY, LOCK, OWNER, Change, anchor_of, change_in, decided
 
 Verify = Callable[[ModelVersion], None]
 """Raises where a version's statement or signature is not as it has to be."""
@@ -86,20 +87,36 @@ class Registrar:
         """This workspace owns the model, and whoever promotes has to hold that lock."""
         self.registry.tag_model({OWNER: self.workspace, LOCK: lock})
 
-    def conclude(self, entry: Entry, version: ModelVersion | None, decision: str) -> None:
-        """Mirror the journal's end, whose last line is `entry`, into the registry.
+    def conclude(self, entry: Entry, versions: Iterable[ModelVersion]) -> None:
+        """Mirror the journal's end, whose last line is `entry` and about `versions`, into the registry.
 
         The line stands already, so that a registry that fails now is behind, and not wrong: the next command that
         changes something writes it again.
         """
         self.mark(entry, self.journal.head().count)
         try:
-            if version is not None:
-                tags = {**decided(decision, entry.reason, self.workspace), ANCHOR: self._anchor()}
+            for version in versions:
+                outcome = outcome_for(entry, version.version)
+                assert outcome is not None, "the line is about that version"
+                tags = {**decided(outcome, entry.reason, self.workspace), ANCHOR: self._anchor()}
                 self.registry.tag(version, tags)
             self.anchor()
         except RegistryError as error:
             self._behind(error)
+
+    def catch_up(self, versions: Iterable[ModelVersion], alone: bool) -> None:
+        """Give versions the tags of the last decision on them, which a killed process did not get to.
+
+        alone: no other workspace decides; else those that another decided on are left.
+        """
+        entries = self.journal.of(self.model)
+        for version in versions:
+            theirs = not alone and version.tags.get(DECIDED_BY, self.workspace) != self.workspace
+            if theirs or (last := last_outcome(entries, version.version)) is None:
+                continue
+            tags = decided(last[0], last[1].reason, self.workspace)
+            if any(version.tags.get(name) != value for name, value in tags.items()):
+                self.registry.tag(version, {**tags, ANCHOR: self._anchor()})
 
     def finish(self, change: Change) -> None:
         """Note that a change of champion is whole; as `conclude`, it may be made up for later."""

@@ -9,7 +9,7 @@ from typing import final
 
 from ganops.ports import Hold, ModelVersion
 from ganops.stages.drift import require_champion
-from ganops.stages.ownership import require_allowed, require_anchored
+from ganops.stages.ownership import FILE, require_allowed, require_anchored
 from ganops.stages.registrar import Registrar
 from ganops.stages.standing import standing_of
 from ganops.stages.tags import LOCK, OWNER, Standing
@@ -50,6 +50,7 @@ def opened(registrar: Registrar, changing: bool = True, drifted: bool = False) -
             require_champion(registrar, versions)
         if changing and versions:
             _make_known(registrar, tags, hold)
+            registrar.catch_up(versions, alone=tags.get(LOCK, FILE) == FILE)
         yield Session(hold, versions, standing_of(versions), recovered)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import final
 
 from ganops.errors import DamagedFile, GanOpsError, UnknownName
+from ganops.files import read_plain
 from ganops.ports import DataStore, KeyRing, ModelVersion, Repository, Tracker
 from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
@@ -36,24 +37,50 @@ class Sources:
         """The registered model's name."""
         return self.registrar.model
 
-    @cached_property
+    @property
     def versions(self) -> Mapping[int, ModelVersion]:
-        """The registry's, by number."""
-        return {version.version: version for version in self.registrar.registry.versions()}
+        """The registry's, by number; none where it cannot be read."""
+        return self._registry[0]
+
+    @property
+    def model_tags(self) -> Mapping[str, str]:
+        """The registered model's; none where the registry cannot be read."""
+        return self._registry[1]
+
+    @property
+    def registry_fault(self) -> str | None:
+        """Why the registry cannot be read; None where it can."""
+        return self._registry[2]
+
+    @cached_property
+    def _registry(self) -> tuple[Mapping[int, ModelVersion], Mapping[str, str], str | None]:
+        registry = self.registrar.registry
+        try:
+            return {version.version: version for version in registry.versions()}, registry.model_tags(), None
+        except GanOpsError as error:
+            return {}, {}, fault_of(error)
 
     @cached_property
     def journal(self) -> Reading:
         """As far as it can be read."""
         try:
-            return read_journal(self.registrar.journal.path.read_bytes())
+            return read_journal(read_plain(self.registrar.journal.path))
         except FileNotFoundError:
             return read_journal(b"")
+        except OSError as error:
+            return Reading((), (), 0, f"The journal, journal/journal.jsonl, cannot be read ({error.strerror}).")
 
     @property
     def entries(self) -> list[Entry]:
         """Every readable line on this model."""
         model = self.registrar.model
         return [entry for entry in self.journal.entries if entry.details.get("model", model) == model]
+
+    @cached_property
+    def workspaces(self) -> frozenset[str]:
+        """Ids of this workspace and of those that the journal's lines were written in."""
+        written = {entry.details.get(name) for entry in self.entries for name in ("workspace", "owner")}
+        return frozenset({self.registrar.workspace, *(each for each in written if isinstance(each, str))})
 
     def stated(self, version: int) -> Stated | None:
         """The last statement of a version; None where there is none that can be read."""
@@ -94,4 +121,10 @@ class Sources:
     @cached_property
     def is_shared(self) -> bool:
         """Several workspaces register versions of this model, and each has its own journal."""
-        return self.registrar.registry.model_tags().get(LOCK, "file") != "file"
+        return self.model_tags.get(LOCK, "file") != "file"
+
+
+def fault_of(error: GanOpsError) -> str:
+    """What an adapter says, without its word that nothing was promoted: an auditor promotes nothing."""
+    said = str(error).removesuffix(" Nothing was promoted.")
+    return said.replace(", and nothing was promoted.", ".")

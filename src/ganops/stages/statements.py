@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import final
 
 from ganops.errors import DamagedFile
-from ganops.files import sha256_bytes
+from ganops.files import read_plain, sha256_bytes
 from ganops.layout import Layout
 from ganops.ports import KeyRing
 from ganops.provenance.facts import Facts
@@ -73,7 +73,7 @@ def read_stated(layout: Layout, keys: KeyRing, model: str, entry: Entry) -> Stat
     path = statement_path(layout, model, entry.version, number)
     where = f"The statement {path.relative_to(layout.root)}"
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except OSError as error:
         raise DamagedFile(
             f"{where} cannot be read ({error.strerror}). Restore it with `git checkout journal`, or from the artifacts "

@@ -16,6 +16,7 @@ from typing import Any, Literal, final
 from ganops.errors import RegistryError
 from ganops.ports import ModelVersion
 from ganops.provenance.journal import Entry
+from ganops.stages.outcomes import outcome_for
 from ganops.stages.registrar import Registrar, said
 from ganops.stages.standing import put, standing_of
 from ganops.stages.tags import Change, Standing, carried_out
@@ -119,9 +120,8 @@ def _answered(registrar: Registrar, intent: Entry, change: Change) -> Entry:
     kind: Kind = intent.details["kind"]
     entry = registrar.journal.append(kind, intent.version, intent.reason, {**intent.details, "intent": intent.digest})
     versions = _there_or_none(registrar)
-    about = intent.details["from"] if kind == "rolled-back" else intent.version
     registrar.finish(change)
-    registrar.conclude(entry, versions.get(about), kind)
+    registrar.conclude(entry, [version for version in versions.values() if outcome_for(entry, version.version)])
     return entry
 
 

@@ -103,7 +103,7 @@ def test_a_comparison_and_a_decision_are_stored_once(tmp_path: Path) -> None:
             journal.store(folder, "ab12", {"promote": True})
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[]", b'{"promote": true}'])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[]", b'{"promote": true}', b'{"promote": NaN}'])
 def test_a_stored_decision_that_was_changed_is_refused(tmp_path: Path, content: bytes) -> None:
     journal = Journal(tmp_path)
     evidence = journal.store("decisions", "ab12", {"promote": False})

@@ -36,6 +36,14 @@ def test_a_signed_statement_is_verified_and_read(tmp_path: Path) -> None:
     assert (found.statement, found.key, found.verified) == (STATEMENT, public.id, True)
 
 
+def test_what_is_no_public_key_takes_nothing_from_those_that_are(tmp_path: Path) -> None:
+    private, _ = keys(tmp_path)
+    (tmp_path / "keys" / "folder.pub").mkdir()
+    (tmp_path / "keys" / "garbage.pub").write_text("-----BEGIN PUBLIC KEY-----")
+    os.mkfifo(tmp_path / "keys" / "pipe.pub")
+    assert opened(envelope(private), trusted_keys(tmp_path / "keys")).verified
+
+
 def test_an_unsigned_statement_is_read_and_not_verified(tmp_path: Path) -> None:
     found = opened(json.dumps(STATEMENT).encode(), ())
     assert (found.statement, found.key, found.verified) == (STATEMENT, None, False)

@@ -15,7 +15,7 @@ from ganops.reports.audit import AuditPage, print_audit, write_audit_page
 from ganops.reports.lineage import HEIGHT, WIDTH, lineage_drawing
 
 EVIL = "<script>alert(1)</script>[/red]"
-WORD = Word("rejected", EVIL, "no & never")
+WORD = Word("rejected", EVIL, "no & never", "2026-01-31")
 Box = tuple[float, float]
 
 
@@ -50,7 +50,8 @@ def page(**changes: object) -> AuditPage:
         "findings": [{"kind": "files", "version": 3, "sentence": EVIL}],
         "remarks": [EVIL],
         "key": None,
-        "history": [{"time": "2026", "actor": EVIL, "event": "pending", "reason": EVIL}],
+        "history": [{"time": "2026", "actor": EVIL, "event": "pending", "moved": EVIL, "reason": EVIL}],
+        "production": EVIL,
         "standing": "stage Archived",
         "statement": Path("journal/statements/generator/3/2.json"),
         "statement_sha256": "7" * 64,
@@ -100,7 +101,7 @@ def test_what_others_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
     assert not re.findall(r"(?:src|href)=", html)
     assert "default-src 'none'" in html
     for answer in (
-        "Rejected by a person",
+        "The gate would promote it; rejected by &lt;script",
         "nobody: it is not signed",
         "1 thing is not as stated",
         "1,790 accepted",
@@ -116,11 +117,36 @@ def test_an_undecided_and_signed_version_has_a_page_too(tmp_path: Path) -> None:
     assert "The gate was not asked yet" in html and "Everything is as stated" in html
 
 
+@pytest.mark.parametrize(
+    ("word", "outcome", "gate"),
+    [
+        (None, "The gate would promote it; it waits for a person", "waits for a person"),
+        (WORD, f"The gate would promote it; rejected by {EVIL} on 2026-01-31", "would promote it"),
+        (
+            Word("approved", "Alice", "fine", "2026-02-01", promoted=True),
+            "The gate would promote it; promoted by Alice on 2026-02-01",
+            "would promote it",
+        ),
+        (
+            Word("approved", "Alice", "fine", "2026-02-01"),
+            "The gate would promote it; approved by Alice on 2026-02-01",
+            "would promote it",
+        ),
+    ],
+)
+def test_what_a_person_decided_is_not_said_to_be_the_gates(word: Word | None, outcome: str, gate: str) -> None:
+    said = facts().replaced(decision=decided())
+    shown = page(facts=said, word=word, lineage=lineage_of(said, 2, word))
+    assert shown.outcome[0] == outcome and shown.why == EVIL
+    assert shown.lineage.nodes["gate"].lines[0] == gate
+
+
 def test_who_was_not_written_down_is_said_to_be_so() -> None:
     console = Console(width=120, force_terminal=False)
     with console.capture() as captured:
         print_audit(
-            console, page(history=[{"time": "2026", "actor": "", "event": "kept-champion", "reason": "as good"}])
+            console,
+            page(history=[{"time": "2026", "actor": "", "event": "kept-champion", "moved": "", "reason": "as good"}]),
         )
     (line,) = (line for line in captured.get().splitlines() if "as good" in line)
     assert [cell.strip() for cell in line.split("│")[1:-1]] == ["2026", "not recorded", "Kept champion", "as good"]

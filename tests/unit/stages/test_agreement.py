@@ -61,11 +61,14 @@ def test_a_journal_whose_end_was_cut_off_is_noticed(journal: Journal) -> None:
     assert "git checkout journal" in refused(journal, TWO, ONE)
 
 
-def test_a_rollback_is_a_line_on_where_it_went_and_a_tag_on_where_it_came_from(journal: Journal) -> None:
+def test_a_rollback_is_a_line_on_where_it_went_and_tags_on_both(journal: Journal) -> None:
     journal.append("promoted", 2, "better", {"model": "generator", "snapshot": "b"})
     journal.append("rolled-back", 1, "bad hands", {"model": "generator", "snapshot": "a", "from": 2, "to": 1})
     gone_back = version(2, "b", {"ganops.decision": "rolled-back"})
-    require_agreement(journal, (gone_back, ONE), "generator", "")
+    restored = version(1, "a", {"ganops.decision": "restored"})
+    for back in (ONE, restored):
+        require_agreement(journal, (gone_back, back), "generator", "")
+    assert "version 2" in refused(journal, version(2, "b", {"ganops.decision": "restored"}), restored)
     assert "version 1 of the model generator was rolled-back" in refused(journal, gone_back)
     assert "version 3" in refused(journal, version(3, "c", {"ganops.decision": "rolled-back"}), gone_back, ONE)
 
