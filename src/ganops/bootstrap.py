@@ -25,7 +25,7 @@ from ganops.adapters.dvc_pipeline import DvcPipeline, require_git
 from ganops.adapters.dvc_store import DvcStore
 from ganops.adapters.git_repository import GitRepository
 from ganops.adapters.gx_validator import GxValidator
-from ganops.adapters.key_ring import WorkspaceKeys
+from ganops.adapters.key_ring import WorkspaceKeys, require_public_key
 from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.adapters.mlflow_store import MlflowStore, open_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
@@ -165,9 +165,16 @@ class App:
         repository, data = GitRepository(self.layout.root), DvcStore(self.layout)
         return Sources(self.workspace, self.registrar, self.tracker, self.keys, repository, data)
 
-    def audit(self, version: int | None) -> Audit:
-        """Everything that is stated of a version, or of all, held against everything that is there."""
-        return audit(self.sources, version)
+    def audit(self, version: int | None, keys: Sequence[Path] = ()) -> Audit:
+        """Everything that is stated of a version, or of all, held against everything that is there.
+
+        keys: public keys, an auditor's own copies: where there are some, no signature by another one counts.
+        """
+        if not keys:
+            return audit(self.sources, version)
+        for path in keys:
+            require_public_key(path)
+        return audit(replace(self.sources, keys=replace(self.keys, given=tuple(keys)), _read={}), version)
 
     def reproduce(self, version: int, folder: Path, progress: Progress) -> Reproduction:
         """Make a version again in `folder`, from its statement alone."""

@@ -193,6 +193,11 @@ class KeyRing(Protocol):
     """A workspace's keys: the one it signs with, where it has one, and those it trusts."""
 
     @property
+    def given(self) -> Sequence[Path]:
+        """An auditor's own copies of public keys: where there are some, no other key is trusted."""
+        ...
+
+    @property
     def signs_as(self) -> str | None:
         """Id of the key that statements are signed with; None: they stay unsigned."""
         ...

@@ -351,6 +351,10 @@ def the_public_key(root: Path) -> None:
     shutil.copyfile(another_key(root).public, root / "keys" / "ganops.pub")
 
 
+def a_public_key_more(root: Path) -> None:
+    shutil.copyfile(another_key(root).public, root / "keys" / "x.pub")
+
+
 def everything_but_the_private_key(root: Path) -> None:
     """A better score, stated and signed with a key of one's own, and every digest, tag and copy put right."""
     app, keys = bootstrap.open_app(root), another_key(root)
@@ -457,6 +461,7 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     the_signature_of_the_model_gone: ("signature", 1, r"1/model\.sig, .* is gone"),
     the_signature_of_the_model_by_another_key: ("signature", 1, r"model\.sig is not the signature that the journal"),
     the_public_key: ("keys", None, r"keys/ganops\.pub is not the public key that was committed"),
+    a_public_key_more: ("keys", None, r"keys/x\.pub is a public key that was never committed"),
     everything_but_the_private_key: ("signature", 1, r"statement 2 of version 1 is by key \w+ and does not fit"),
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
@@ -493,6 +498,17 @@ def test_a_journal_that_is_not_whole_is_named_first_and_nothing_else_is_blamed_f
 
 
 # ---------------------------------------------------------------- what is no tampering, and what follows from some
+
+
+def test_an_auditor_who_brings_the_key_trusts_no_other(root: Path, tmp_path: Path) -> None:
+    key = tmp_path / "mine.pub"
+    shutil.copyfile(root / "keys" / "ganops.pub", key)
+    assert [finding.sentence for finding in bootstrap.open_app(root).audit(1, [key]).findings] == []
+    other = bootstrap.open_app(root).audit(1, [another_key(root).public])
+    said = {finding.sentence for finding in other.findings if finding.kind == "signature"}
+    assert any(re.search(r"is by key \w+ and does not fit, or .* those that were given", sentence) for sentence in said)
+    with pytest.raises(UserError, match=r"is no public key that GanOps could have made"):
+        bootstrap.open_app(root).audit(1, [root / "params.yaml"])
 
 
 def test_serving_the_champion_leaves_its_files_as_they_were_signed(root: Path) -> None:

@@ -151,6 +151,13 @@ class WorkspaceAudit:
             committed = self.sources.repository.committed(name)
             if committed is not None and committed != path.read_bytes():
                 yield Finding("keys", None, f"{name} is not the public key that was committed: it was exchanged.")
+            elif committed is None and self.sources.repository.state().commit is not None:
+                yield Finding(
+                    "keys",
+                    None,
+                    f"{name} is a public key that was never committed: whoever put it there can sign anything. Delete "
+                    "it; or commit it, if it is yours.",
+                )
 
 
 def _challenger(entries: Sequence[Entry]) -> int | None:
