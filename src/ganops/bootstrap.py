@@ -282,10 +282,13 @@ class App:
         """
         intent = self.journal.open_intent(self.registry.name, self.registrar.workspace)
         change = self.registrar.recorded()
-        if intent is None and (change is None or change.done):
+        behind = self.registrar.is_behind()
+        if intent is None and (change is None or change.done) and not behind:
             return None
         with opened(self.registrar) as session:
-            return session.recovered.sentence if session.recovered else None
+            if session.recovered is not None:
+                return session.recovered.sentence
+            return "The registry is told how far the journal goes, which it was not." if behind else None
 
     def keep(self, message: str) -> None:
         """Commit the workspace's own files, where that is wanted; what cannot be committed now, the next run does."""

@@ -297,6 +297,33 @@ def a_promotion_that_the_gate_refused(root: Path) -> None:
     chained(root, [*entries, {**refused, "event": "promoted", "time": entries[-1]["time"]}])
 
 
+def a_word_that_nobody_gave(root: Path) -> None:
+    entries = lines(root)
+    said = {"event": "approved", "actor": "CEO", "reason": FORGED, "version": 2}
+    chained(root, [*entries, {**entries[-1], **said}])
+
+
+def a_line_more(root: Path) -> None:
+    entries = lines(root)
+    chained(root, [*entries, {**entries[-1], "event": "repaired", "reason": FORGED, "details": {"model": MODEL}}])
+
+
+def a_change_in_the_registry(root: Path) -> None:
+    tag = json.loads(client(root).get_registered_model(MODEL).tags["ganops.change"])
+    client(root).set_registered_model_tag(MODEL, "ganops.change", json.dumps({**tag, "workspace": "evil"}))
+
+
+def the_last_change_in_the_registry(root: Path) -> None:
+    tag = json.loads(client(root).get_registered_model(MODEL).tags["ganops.change"])
+    client(root).set_registered_model_tag(MODEL, "ganops.change", json.dumps({**tag, "intent": "0" * 64}))
+
+
+def a_decision_that_is_not_the_one_stated(root: Path) -> None:
+    entries = lines(root)
+    entries[-1]["details"] |= {"gate": "promote"}
+    chained(root, entries)
+
+
 def the_clock_set_back(root: Path) -> None:
     app = bootstrap.open_app(root)
     app.journal.append("repaired", 1, "nothing", {"model": MODEL})
@@ -450,6 +477,11 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     all_of_it_written_anew: ("anchor", None, r"the journal was written anew"),
     a_promotion_that_never_was: ("registry", None, r"alias champion to version 2"),
     a_promotion_that_the_gate_refused: ("decision", 2, r"Version 2 was promoted on .*, though the gate said no"),
+    a_word_that_nobody_gave: ("history", 2, r"Line 6 .*\(approved, version 2\) is a person's word that no line"),
+    a_line_more: ("history", None, r"Line 6 .* after the last end that the registry was told of \(5 lines\)"),
+    a_change_in_the_registry: ("history", None, r"changed last by workspace evil, which does not own the model"),
+    the_last_change_in_the_registry: ("history", None, r"tag ganops\.change, .* is not what the journal's last line"),
+    a_decision_that_is_not_the_one_stated: ("decision", 2, r"\(kept-champion, version 2\) says something else"),
     the_clock_set_back: ("clock", 1, r"Line 6 .* is dated 2001-01-01.*the clock was set back"),
     a_statement_edited: ("statement", 1, r"1/2\.json is not the one that the journal's line"),
     a_statement_of_another_version: ("statement", 1, r"1/2\.json is not the one .* edited or exchanged"),

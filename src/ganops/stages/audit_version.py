@@ -16,6 +16,7 @@ from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Kind, Look, decision_finding, differences
 from ganops.stages.attest import ARTIFACTS
+from ganops.stages.audit_decision import decided_as_stated
 from ganops.stages.facts import digests
 from ganops.stages.sources import Sources
 from ganops.stages.statements import (
@@ -278,6 +279,7 @@ class VersionAudit:
 
     def _decisions(self, facts: Facts) -> Iterator[Finding]:
         yield from self._promoted_rightly()
+        yield from decided_as_stated(self.sources, self.number)
         if (decision := facts.decision) is None:
             return
         if (finding := decision_finding(self.number, decision)) is not None:

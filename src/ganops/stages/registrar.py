@@ -117,6 +117,14 @@ class Registrar:
         if self.registry.model_tags().get(name) != anchor:
             self.registry.tag_model({name: anchor})
 
+    def is_behind(self) -> bool:
+        """Whether the registry was told of an earlier end of this journal, and not of the last."""
+        noted = self.registry.model_tags().get(anchor_of(self.workspace), "")
+        count, _, digest = noted.partition(":")
+        entries = self.journal.entries()
+        earlier = count.isdecimal() and 0 < int(count) < len(entries)
+        return earlier and entries[int(count) - 1].digest == digest
+
     def _anchor(self) -> str:
         head = self.journal.head()
         return f"{head.count}:{head.digest}"
