@@ -239,6 +239,10 @@ class Repository(Protocol):
         """A workspace's file as it was committed last; None where it never was."""
         ...
 
+    def first_committed(self, pattern: str) -> str | None:
+        """When the first of the files whose names fit was committed, in ISO 8601; None where none was."""
+        ...
+
     def holds(self, commit: str) -> bool:
         """Whether there is such a commit."""
         ...

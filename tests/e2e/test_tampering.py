@@ -397,12 +397,35 @@ def everything_but_the_private_key(root: Path) -> None:
         if entry["version"] == 1 and entry["details"].get("statement_number") == 2:
             entry["details"] |= {"statement": sha256_bytes(statement(root).read_bytes()), "key": keys.signs_as}
     chained(root, entries)
+    noted(root)
+    client(root).set_model_version_tag(MODEL, "1", "ganops.fd", "0.5")
+
+
+def noted(root: Path) -> None:
+    """Every note of the journal's end, put right or taken away."""
+    entries = lines(root)
     end = f"{len(entries)}:{entries[-1]['digest']}"
     sql(root, "UPDATE registered_model_tags SET value = ? WHERE key LIKE 'ganops.journal.%' AND name = ?", end, MODEL)
     sql(root, "UPDATE model_version_tags SET value = ? WHERE key = 'ganops.journal' AND name = ?", end, MODEL)
-    client(root).set_model_version_tag(MODEL, "1", "ganops.fd", "0.5")
     tags = subprocess.run(["git", "tag", "--list"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
     subprocess.run(["git", "tag", "--delete", *tags], cwd=root, capture_output=True, check=True)
+
+
+def the_signatures_of_a_version(root: Path) -> None:
+    """Taken off its statements and its files, in the journal, MLflow and everywhere else, too."""
+    keys, entries = bootstrap.open_app(root).keys, lines(root)
+    for place, entry in enumerate(entries):
+        if entry["version"] == 2:
+            path = statement(root, 2, entry["details"]["statement_number"])
+            bare = json.loads(json.dumps(keys.opened(path.read_bytes()).statement))
+            bare["predicate"]["ganops_journal"]["digest"] = entries[place - 1]["digest"]
+            write_json(path, bare)
+            shutil.copyfile(path, model_file(root, "", 2).parent / "provenance" / path.name)
+            unsigned = {"statement": sha256_file(path), "key": None, "model_signature": None}
+            entry["details"] |= unsigned
+            chained(root, entries)
+    statement(root, 2).with_name("model.sig").unlink()
+    noted(root)
 
 
 # ---------------------------------------------------------------- data and evidence
@@ -495,6 +518,7 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     the_public_key: ("keys", None, r"keys/ganops\.pub is not the public key that was committed"),
     a_public_key_more: ("keys", None, r"keys/x\.pub is a public key that was never committed"),
     everything_but_the_private_key: ("signature", 1, r"statement 2 of version 1 is by key \w+ and does not fit"),
+    the_signatures_of_a_version: ("signature", 2, r"Statement 1 of version 2 is not signed, though version 1 was"),
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
     the_prepared_images: ("data", None, r"data/prepared is not what dvc\.lock says .*: test/images\.npy differ"),

@@ -11,6 +11,7 @@ from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Look, anchor_finding, clock_findings
 from ganops.stages.audit_history import HistoryAudit
+from ganops.stages.audit_signing import SigningAudit
 from ganops.stages.drift import drift
 from ganops.stages.sources import Sources
 from ganops.stages.standing import standing_of
@@ -49,6 +50,7 @@ class WorkspaceAudit:
         yield Look("statement", None, "Every statement is named by a line of the journal.", strays)
         yield self._registry(whole=not (chain or cut))
         yield Look("data", None, "Data, dvc.lock and *.dvc agree.", tuple(self._data()))
+        yield SigningAudit(self.sources, self.versions).look()
         yield Look("keys", None, "The public keys are those that were committed.", tuple(self._keys()))
 
     def _anchors(self) -> Iterator[tuple[str, int, str]]:
