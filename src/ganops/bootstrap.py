@@ -53,6 +53,7 @@ from ganops.stages.attest import WorkspaceNotary
 from ganops.stages.audit import audit
 from ganops.stages.doctor import examine, lock_fault
 from ganops.stages.evaluate import require_report
+from ganops.stages.heads import JournalSeal
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
 from ganops.stages.registrar import Registrar
@@ -143,6 +144,7 @@ class App:
             workspace=workspaces.workspace_id(self.layout),
             notary=self.notary,
             verify=self.notary.require_as_stated,
+            seal=JournalSeal(self.layout, self.journal, self.keys),
             mark=self._mark,
             say=self.say,
         )
@@ -288,7 +290,11 @@ class App:
         with opened(self.registrar) as session:
             if session.recovered is not None:
                 return session.recovered.sentence
-            return "The registry is told how far the journal goes, which it was not." if behind else None
+            return (
+                "The journal's end is noted in the registry, and signed where there is a key, which it was not."
+                if behind
+                else None
+            )
 
     def keep(self, message: str) -> None:
         """Commit the workspace's own files, where that is wanted; what cannot be committed now, the next run does."""

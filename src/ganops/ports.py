@@ -189,6 +189,29 @@ class Notary(Protocol):
         ...
 
 
+class Seal(Protocol):
+    """Signs the journal's end, where there is a key to sign with."""
+
+    def require(self, signing: bool) -> None:
+        """Look whether the journal is the one whose end was signed last.
+
+        signing: it is to be signed, too, and what is missing for that is better said now.
+
+        Raises:
+            DamagedFile: it is another one, or the signed end cannot be read.
+            UserError: the private key cannot be used.
+        """
+        ...
+
+    def is_behind(self) -> bool:
+        """Whether an earlier end was signed and the last one was not, and could be."""
+        ...
+
+    def renew(self) -> None:
+        """Sign the journal's end, unless it is signed."""
+        ...
+
+
 class KeyRing(Protocol):
     """A workspace's keys: the one it signs with, where it has one, and those it trusts."""
 

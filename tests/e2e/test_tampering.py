@@ -23,7 +23,7 @@ from user_shell import Shell
 from ganops import bootstrap, workspace
 from ganops.adapters.key_ring import WorkspaceKeys
 from ganops.errors import DamagedFile, RegistryError, UserError
-from ganops.files import digest_json, sha256_bytes, sha256_file, write_json
+from ganops.files import canonical_json, digest_json, sha256_bytes, sha256_file, write_json
 from ganops.layout import Layout
 from ganops.provenance.verification import Audit
 
@@ -104,8 +104,7 @@ def chained(root: Path, entries: list[dict[str, Any]]) -> None:
         entry.pop("digest", None)
         entry["previous"] = previous
         previous = entry["digest"] = digest_json(entry)
-    text = "".join(json.dumps(entry, sort_keys=True, separators=(",", ":")) + "\n" for entry in entries)
-    (root / "journal" / "journal.jsonl").write_text(text)
+    (root / "journal" / "journal.jsonl").write_bytes(b"".join(canonical_json(entry) + b"\n" for entry in entries))
 
 
 def raw_lines(root: Path, change: Callable[[list[str]], list[str]]) -> None:
@@ -428,6 +427,34 @@ def the_signatures_of_a_version(root: Path) -> None:
     noted(root)
 
 
+def the_reason_of_the_last_decision(root: Path) -> None:
+    """No statement was made after it: without a signed end nothing would bind anybody's word."""
+    entries = lines(root)
+    entries[-1]["reason"] = FORGED
+    chained(root, entries)
+    noted(root)
+
+
+def a_line_more_that_is_noted(root: Path) -> None:
+    a_line_more(root)
+    noted(root)
+
+
+def the_signed_end_gone(root: Path) -> None:
+    shutil.rmtree(root / "journal" / "heads")
+
+
+def the_signed_end_by_another_key(root: Path) -> None:
+    path = root / "journal" / "heads" / "5.json"
+    opened = bootstrap.open_app(root).keys.opened(path.read_bytes())
+    write_json(path, another_key(root).sealed(json.dumps(opened.statement).encode()))
+
+
+def the_signed_end_without_its_signature(root: Path) -> None:
+    path = root / "journal" / "heads" / "5.json"
+    write_json(path, bootstrap.open_app(root).keys.opened(path.read_bytes()).statement)
+
+
 # ---------------------------------------------------------------- data and evidence
 
 
@@ -519,6 +546,11 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_public_key_more: ("keys", None, r"keys/x\.pub is a public key that was never committed"),
     everything_but_the_private_key: ("signature", 1, r"statement 2 of version 1 is by key \w+ and does not fit"),
     the_signatures_of_a_version: ("signature", 2, r"Statement 1 of version 2 is not signed, though version 1 was"),
+    the_reason_of_the_last_decision: ("signature", None, r"By journal/heads/5\.json, .* it was written anew"),
+    a_line_more_that_is_noted: ("signature", None, r"end \(journal/heads/5\.json\) is line 5, and it has 6 lines"),
+    the_signed_end_gone: ("signature", None, r"There is a key, and no signed end of the journal"),
+    the_signed_end_by_another_key: ("signature", None, r"heads/5\.json, .* is by key \w+ and does not fit"),
+    the_signed_end_without_its_signature: ("signature", None, r"signature of journal/heads/5\.json, .* is gone"),
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
     the_prepared_images: ("data", None, r"data/prepared is not what dvc\.lock says .*: test/images\.npy differ"),
@@ -554,6 +586,26 @@ def test_a_journal_that_is_not_whole_is_named_first_and_nothing_else_is_blamed_f
 
 
 # ---------------------------------------------------------------- what is no tampering, and what follows from some
+
+
+def test_what_a_killed_command_left_unsigned_is_found_and_made_good(root: Path) -> None:
+    app = bootstrap.open_app(root)
+    app.journal.append("repaired", 1, "nothing", {"model": MODEL})
+    found = verified(root).findings
+    assert {finding.kind for finding in found} == {"history", "signature"}
+    assert all("`ganops recover`" in finding.sentence for finding in found)
+    assert "signed" in str(bootstrap.open_app(root).recover())
+    assert [finding.sentence for finding in verified(root).findings] == []
+    assert [path.name for path in (root / "journal" / "heads").iterdir()] == ["6.json"]
+    assert bootstrap.open_app(root).recover() is None
+
+
+def test_a_journal_that_was_written_anew_is_not_signed_anew(root: Path) -> None:
+    the_reason_of_the_last_decision(root)
+    with pytest.raises(DamagedFile, match=r"heads/5\.json, the signed end of .*, does not fit: .* written anew"):
+        bootstrap.open_app(root).rollback(None, "why not")
+    (finding,) = bootstrap.open_app(root).doctor(repair=True, adopt=False)[:1]
+    assert (finding.severity, finding.about) == ("fault", "journal")
 
 
 def test_an_auditor_who_brings_the_key_trusts_no_other(root: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class WorkspaceAudit:
         yield Look("statement", None, "Every statement is named by a line of the journal.", strays)
         yield self._registry(whole=not (chain or cut))
         yield Look("data", None, "Data, dvc.lock and *.dvc agree.", tuple(self._data()))
-        yield SigningAudit(self.sources, self.versions).look()
+        yield from SigningAudit(self.sources, self.versions).looks()
         yield Look("keys", None, "The public keys are those that were committed.", tuple(self._keys()))
 
     def _anchors(self) -> Iterator[tuple[str, int, str]]:
