@@ -25,7 +25,7 @@ from ganops.adapters.dvc_pipeline import DvcPipeline, require_git
 from ganops.adapters.dvc_store import DvcStore
 from ganops.adapters.git_repository import GitRepository
 from ganops.adapters.gx_validator import GxValidator
-from ganops.adapters.key_ring import WorkspaceKeys
+from ganops.adapters.key_ring import WorkspaceKeys, require_public_key
 from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.adapters.mlflow_store import MlflowStore, open_store, read_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
@@ -53,6 +53,7 @@ from ganops.stages.attest import WorkspaceNotary
 from ganops.stages.audit import audit
 from ganops.stages.doctor import examine, lock_fault
 from ganops.stages.evaluate import require_report
+from ganops.stages.heads import JournalSeal
 from ganops.stages.promote import Promotion, promote
 from ganops.stages.register import Registration, register
 from ganops.stages.registrar import Registrar, unsaid
@@ -148,6 +149,7 @@ class App:
             workspace=workspaces.workspace_id(self.layout),
             notary=self.notary,
             verify=self.notary.require_as_stated,
+            seal=JournalSeal(self.layout, self.journal, self.keys),
             mark=self._mark,
             say=self.say,
         )
@@ -170,9 +172,16 @@ class App:
         repository, data = GitRepository(self.layout.root), DvcStore(self.layout)
         return Sources(self.workspace, self.registrar, self.tracker, self.keys, repository, data)
 
-    def audit(self, version: int | None) -> Audit:
-        """Everything that is stated of a version, or of all, held against everything that is there."""
-        return audit(self.sources, version)
+    def audit(self, version: int | None, keys: Sequence[Path] = ()) -> Audit:
+        """Everything that is stated of a version, or of all, held against everything that is there.
+
+        keys: public keys, an auditor's own copies: where there are some, no signature by another one counts.
+        """
+        if not keys:
+            return audit(self.sources, version)
+        for path in keys:
+            require_public_key(path)
+        return audit(replace(self.sources, keys=replace(self.keys, given=tuple(keys)), _read={}), version)
 
     def reproduce(self, version: int, folder: Path, progress: Progress) -> Reproduction:
         """Make a version again in `folder`, from its statement alone."""
@@ -289,10 +298,17 @@ class App:
         """
         intent = self.journal.open_intent(self.registry.name, self.registrar.workspace)
         change = self.registrar.recorded()
-        if intent is None and (change is None or change.done):
+        behind = self.registrar.is_behind()
+        if intent is None and (change is None or change.done) and not behind:
             return None
         with opened(self.registrar) as session:
-            return session.recovered.sentence if session.recovered else None
+            if session.recovered is not None:
+                return session.recovered.sentence
+            return (
+                "The journal's end is noted in the registry, and signed where there is a key, which it was not."
+                if behind
+                else None
+            )
 
     def keep(self, message: str) -> None:
         """Commit the workspace's own files, where that is wanted; what cannot be committed now, the next run does."""

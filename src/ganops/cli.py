@@ -343,12 +343,16 @@ def audit_verify(
     context: typer.Context,
     version: Annotated[int | None, typer.Argument(min=1, help="A version; else the champion.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every version.")] = False,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option("--key", help="Your own copy of a public key: only what it signed counts. May be repeated."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Whether everything is as it was stated; names each thing that is not, and ends with 1."""
     from ganops.commands import provenance
 
-    provenance.audit_verify(context.obj, version, every, json)
+    provenance.audit_verify(context.obj, version, every, keys or (), json)
 
 
 @audit_app.command("show")

@@ -79,6 +79,11 @@ class Layout:
         return self.journal / "statements"
 
     @property
+    def heads(self) -> Path:
+        """The journal's signed end, where there is a key."""
+        return self.journal / "heads"
+
+    @property
     def private_keys(self) -> Path:
         return self.state / "keys"
 

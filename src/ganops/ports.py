@@ -189,8 +189,36 @@ class Notary(Protocol):
         ...
 
 
+class Seal(Protocol):
+    """Signs the journal's end, where there is a key to sign with."""
+
+    def require(self, signing: bool) -> None:
+        """Look whether the journal is the one whose end was signed last.
+
+        signing: it is to be signed, too, and what is missing for that is better said now.
+
+        Raises:
+            DamagedFile: it is another one, or the signed end cannot be read.
+            UserError: the private key cannot be used.
+        """
+        ...
+
+    def is_behind(self) -> bool:
+        """Whether an earlier end was signed and the last one was not, and could be."""
+        ...
+
+    def renew(self) -> None:
+        """Sign the journal's end, unless it is signed."""
+        ...
+
+
 class KeyRing(Protocol):
     """A workspace's keys: the one it signs with, where it has one, and those it trusts."""
+
+    @property
+    def given(self) -> Sequence[Path]:
+        """An auditor's own copies of public keys: where there are some, no other key is trusted."""
+        ...
 
     @property
     def signs_as(self) -> str | None:
@@ -232,6 +260,10 @@ class Repository(Protocol):
 
     def committed(self, name: str) -> bytes | None:
         """A workspace's file as it was committed last; None where it never was."""
+        ...
+
+    def first_committed(self, pattern: str) -> str | None:
+        """When the first of the files whose names fit was committed, in ISO 8601; None where none was."""
         ...
 
     def holds(self, commit: str) -> bool:

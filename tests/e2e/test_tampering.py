@@ -23,7 +23,7 @@ from user_shell import Shell
 from ganops import bootstrap, workspace
 from ganops.adapters.key_ring import WorkspaceKeys
 from ganops.errors import DamagedFile, RegistryError, UserError
-from ganops.files import digest_json, sha256_bytes, sha256_file, write_json
+from ganops.files import canonical_json, digest_json, sha256_bytes, sha256_file, write_json
 from ganops.layout import Layout
 from ganops.provenance.verification import Audit
 
@@ -104,8 +104,7 @@ def chained(root: Path, entries: list[dict[str, Any]]) -> None:
         entry.pop("digest", None)
         entry["previous"] = previous
         previous = entry["digest"] = digest_json(entry)
-    text = "".join(json.dumps(entry, sort_keys=True, separators=(",", ":")) + "\n" for entry in entries)
-    (root / "journal" / "journal.jsonl").write_text(text)
+    (root / "journal" / "journal.jsonl").write_bytes(b"".join(canonical_json(entry) + b"\n" for entry in entries))
 
 
 def raw_lines(root: Path, change: Callable[[list[str]], list[str]]) -> None:
@@ -335,6 +334,33 @@ def a_promotion_that_the_gate_refused(root: Path) -> None:
     chained(root, [*entries, {**refused, "event": "promoted", "time": entries[-1]["time"]}])
 
 
+def a_word_that_nobody_gave(root: Path) -> None:
+    entries = lines(root)
+    said = {"event": "approved", "actor": "CEO", "reason": FORGED, "version": 2}
+    chained(root, [*entries, {**entries[-1], **said}])
+
+
+def a_line_more(root: Path) -> None:
+    entries = lines(root)
+    chained(root, [*entries, {**entries[-1], "event": "repaired", "reason": FORGED, "details": {"model": MODEL}}])
+
+
+def a_change_in_the_registry(root: Path) -> None:
+    tag = json.loads(client(root).get_registered_model(MODEL).tags["ganops.change"])
+    client(root).set_registered_model_tag(MODEL, "ganops.change", json.dumps({**tag, "workspace": "evil"}))
+
+
+def the_last_change_in_the_registry(root: Path) -> None:
+    tag = json.loads(client(root).get_registered_model(MODEL).tags["ganops.change"])
+    client(root).set_registered_model_tag(MODEL, "ganops.change", json.dumps({**tag, "intent": "0" * 64}))
+
+
+def a_decision_that_is_not_the_one_stated(root: Path) -> None:
+    entries = lines(root)
+    entries[-1]["details"] |= {"gate": "promote"}
+    chained(root, entries)
+
+
 def the_clock_set_back(root: Path) -> None:
     app = bootstrap.open_app(root)
     app.journal.append("repaired", 1, "nothing", {"model": MODEL})
@@ -407,6 +433,10 @@ def a_public_key_that_is_a_folder(root: Path) -> None:
     (root / "keys" / "x.pub").mkdir()
 
 
+def a_public_key_more(root: Path) -> None:
+    shutil.copyfile(another_key(root).public, root / "keys" / "x.pub")
+
+
 def everything_but_the_private_key(root: Path) -> None:
     """A better score, stated and signed with a key of one's own, and every digest, tag and copy put right."""
     app, keys = bootstrap.open_app(root), another_key(root)
@@ -422,12 +452,63 @@ def everything_but_the_private_key(root: Path) -> None:
         if entry["version"] == 1 and entry["details"].get("statement_number") == 2:
             entry["details"] |= {"statement": sha256_bytes(statement(root).read_bytes()), "key": keys.signs_as}
     chained(root, entries)
+    noted(root)
+    client(root).set_model_version_tag(MODEL, "1", "ganops.fd", "0.5")
+
+
+def noted(root: Path) -> None:
+    """Every note of the journal's end, put right or taken away."""
+    entries = lines(root)
     end = f"{len(entries)}:{entries[-1]['digest']}"
     sql(root, "UPDATE registered_model_tags SET value = ? WHERE key LIKE 'ganops.journal.%' AND name = ?", end, MODEL)
     sql(root, "UPDATE model_version_tags SET value = ? WHERE key = 'ganops.journal' AND name = ?", end, MODEL)
-    client(root).set_model_version_tag(MODEL, "1", "ganops.fd", "0.5")
     tags = subprocess.run(["git", "tag", "--list"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
     subprocess.run(["git", "tag", "--delete", *tags], cwd=root, capture_output=True, check=True)
+
+
+def the_signatures_of_a_version(root: Path) -> None:
+    """Taken off its statements and its files, in the journal, MLflow and everywhere else, too."""
+    keys, entries = bootstrap.open_app(root).keys, lines(root)
+    for place, entry in enumerate(entries):
+        if entry["version"] == 2:
+            path = statement(root, 2, entry["details"]["statement_number"])
+            bare = json.loads(json.dumps(keys.opened(path.read_bytes()).statement))
+            bare["predicate"]["ganops_journal"]["digest"] = entries[place - 1]["digest"]
+            write_json(path, bare)
+            shutil.copyfile(path, model_file(root, "", 2).parent / "provenance" / path.name)
+            unsigned = {"statement": sha256_file(path), "key": None, "model_signature": None}
+            entry["details"] |= unsigned
+            chained(root, entries)
+    statement(root, 2).with_name("model.sig").unlink()
+    noted(root)
+
+
+def the_reason_of_the_last_decision(root: Path) -> None:
+    """No statement was made after it: without a signed end nothing would bind anybody's word."""
+    entries = lines(root)
+    entries[-1]["reason"] = FORGED
+    chained(root, entries)
+    noted(root)
+
+
+def a_line_more_that_is_noted(root: Path) -> None:
+    a_line_more(root)
+    noted(root)
+
+
+def the_signed_end_gone(root: Path) -> None:
+    shutil.rmtree(root / "journal" / "heads")
+
+
+def the_signed_end_by_another_key(root: Path) -> None:
+    path = root / "journal" / "heads" / "5.json"
+    opened = bootstrap.open_app(root).keys.opened(path.read_bytes())
+    write_json(path, another_key(root).sealed(json.dumps(opened.statement).encode()))
+
+
+def the_signed_end_without_its_signature(root: Path) -> None:
+    path = root / "journal" / "heads" / "5.json"
+    write_json(path, bootstrap.open_app(root).keys.opened(path.read_bytes()).statement)
 
 
 # ---------------------------------------------------------------- data and evidence
@@ -544,6 +625,11 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     all_of_it_written_anew: ("anchor", None, r"the journal was written anew"),
     a_promotion_that_never_was: ("registry", None, r"alias champion to version 2"),
     a_promotion_that_the_gate_refused: ("decision", 2, r"Version 2 was promoted on .*, though the gate said no"),
+    a_word_that_nobody_gave: ("history", 2, r"Line 6 .*\(approved, version 2\) is a person's word that no line"),
+    a_line_more: ("history", None, r"Line 6 .* after the last end that the registry was told of \(5 lines\)"),
+    a_change_in_the_registry: ("history", None, r"changed last by workspace evil, which does not own the model"),
+    the_last_change_in_the_registry: ("history", None, r"tag ganops\.change, .* is not what the journal's last line"),
+    a_decision_that_is_not_the_one_stated: ("decision", 2, r"\(kept-champion, version 2\) says something else"),
     the_clock_set_back: ("clock", 1, r"Line 6 .* is dated 2001-01-01.*the clock was set back"),
     a_statement_edited: ("statement", 1, r"1/2\.json is not the one that the journal's line"),
     a_statement_of_another_version: ("statement", 1, r"1/2\.json is not the one .* edited or exchanged"),
@@ -559,7 +645,14 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     the_signature_of_the_model_by_another_key: ("signature", 1, r"model\.sig is not the signature that the journal"),
     the_public_key: ("keys", None, r"keys/ganops\.pub is not the public key that was committed"),
     a_public_key_that_is_a_folder: ("keys", None, r"keys/x\.pub cannot be read as a public key \(Is a directory\)"),
+    a_public_key_more: ("keys", None, r"keys/x\.pub is a public key that was never committed"),
     everything_but_the_private_key: ("signature", 1, r"statement 2 of version 1 is by key \w+ and does not fit"),
+    the_signatures_of_a_version: ("signature", 2, r"Statement 1 of version 2 is not signed, though version 1 was"),
+    the_reason_of_the_last_decision: ("signature", None, r"By journal/heads/5\.json, .* it was written anew"),
+    a_line_more_that_is_noted: ("signature", None, r"end \(journal/heads/5\.json\) is line 5, and it has 6 lines"),
+    the_signed_end_gone: ("signature", None, r"There is a key, and no signed end of the journal"),
+    the_signed_end_by_another_key: ("signature", None, r"heads/5\.json, .* is by key \w+ and does not fit"),
+    the_signed_end_without_its_signature: ("signature", None, r"signature of journal/heads/5\.json, .* is gone"),
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
     the_prepared_images: ("data", None, r"data/prepared is not what dvc\.lock says .*: test/images\.npy differ"),
@@ -610,6 +703,37 @@ def test_a_public_key_that_is_none_is_named_and_no_statement_is_blamed_for_it(ro
 
 
 # ---------------------------------------------------------------- what is no tampering, and what follows from some
+
+
+def test_what_a_killed_command_left_unsigned_is_found_and_made_good(root: Path) -> None:
+    app = bootstrap.open_app(root)
+    app.journal.append("repaired", 1, "nothing", {"model": MODEL})
+    found = verified(root).findings
+    assert {finding.kind for finding in found} == {"history", "signature"}
+    assert all("`ganops recover`" in finding.sentence for finding in found)
+    assert "signed" in str(bootstrap.open_app(root).recover())
+    assert [finding.sentence for finding in verified(root).findings] == []
+    assert [path.name for path in (root / "journal" / "heads").iterdir()] == ["6.json"]
+    assert bootstrap.open_app(root).recover() is None
+
+
+def test_a_journal_that_was_written_anew_is_not_signed_anew(root: Path) -> None:
+    the_reason_of_the_last_decision(root)
+    with pytest.raises(DamagedFile, match=r"heads/5\.json, the signed end of .*, does not fit: .* written anew"):
+        bootstrap.open_app(root).rollback(None, "why not")
+    (finding,) = bootstrap.open_app(root).doctor(repair=True, adopt=False)[:1]
+    assert (finding.severity, finding.about) == ("fault", "journal")
+
+
+def test_an_auditor_who_brings_the_key_trusts_no_other(root: Path, tmp_path: Path) -> None:
+    key = tmp_path / "mine.pub"
+    shutil.copyfile(root / "keys" / "ganops.pub", key)
+    assert [finding.sentence for finding in bootstrap.open_app(root).audit(1, [key]).findings] == []
+    other = bootstrap.open_app(root).audit(1, [another_key(root).public])
+    said = {finding.sentence for finding in other.findings if finding.kind == "signature"}
+    assert any(re.search(r"is by key \w+ and does not fit, or .* those that were given", sentence) for sentence in said)
+    with pytest.raises(UserError, match=r"is no public key that GanOps could have made"):
+        bootstrap.open_app(root).audit(1, [root / "params.yaml"])
 
 
 def test_serving_the_champion_leaves_its_files_as_they_were_signed(root: Path) -> None:

@@ -43,6 +43,10 @@ class GitRepository:
         result = self._git("cat-file", "blob", f"HEAD:./{name}")
         return result.stdout if result.returncode == 0 else None
 
+    def first_committed(self, pattern: str) -> str | None:
+        added = self._text("log", "--diff-filter=A", "--format=%cI", "--reverse", "--", pattern)
+        return added.split()[0] if added else None
+
     def holds(self, commit: str) -> bool:
         return self._git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 

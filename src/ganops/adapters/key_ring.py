@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from ganops.errors import UserError
+from ganops.errors import DamagedFile, UserError
 from ganops.layout import Layout
 from ganops.provenance.statement import Opened
 
@@ -25,6 +25,7 @@ class WorkspaceKeys:
 
     layout: Layout
     password: str | None
+    given: tuple[Path, ...] = ()
 
     @property
     def private(self) -> Path:
@@ -87,7 +88,8 @@ class WorkspaceKeys:
 
         found = next((public for public in self._trusted if public.id == key), None)
         if found is None:
-            return f"the key {key[:12]} is not among those in {self.layout.public_keys.name}/"
+            where = "that were given" if self.given else f"in {self.layout.public_keys.name}/"
+            return f"the key {key[:12]} is not among those {where}"
         return folder_difference(folder, signature, found)
 
     @cached_property
@@ -100,6 +102,21 @@ class WorkspaceKeys:
 
     @cached_property
     def _trusted(self) -> tuple[PublicKey, ...]:
-        from ganops.provenance.signing import trusted_keys
+        from ganops.provenance.signing import load_public, trusted_keys
 
-        return trusted_keys(self.layout.public_keys)
+        return tuple(map(load_public, self.given)) if self.given else trusted_keys(self.layout.public_keys)
+
+
+def require_public_key(path: Path) -> None:
+    """Look whether a file that somebody names is a public key; `UserError` where it is none."""
+    from ganops.provenance.signing import load_public
+
+    try:
+        if not path.is_file():
+            raise DamagedFile("there is no such file.")
+        load_public(path)
+    except DamagedFile as error:
+        raise UserError(
+            f"--key {path} is no public key that GanOps could have made: give your own copy of a workspace's "
+            f"keys/{PUBLIC}. ({' '.join(str(error).split())[:200]})"
+        ) from None

@@ -38,12 +38,12 @@ def keys_init(start: Path, json: bool) -> None:
     )
 
 
-def audit_verify(start: Path, version: int | None, every: bool, json: bool) -> None:
+def audit_verify(start: Path, version: int | None, every: bool, keys: Sequence[Path], json: bool) -> None:
     if version is not None and every:
         raise UserError("A version and --all were both given: name one of them.")
     app = bootstrap.open_app(start, reading=True)
     number = None if every else (version if version is not None else _champion(app).version)
-    found = app.audit(number)
+    found = app.audit(number, keys)
     shown = found.to_json()
     if json:
         print_json(shown)

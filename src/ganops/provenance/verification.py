@@ -18,7 +18,18 @@ from ganops.provenance.facts import DecisionFacts
 from ganops.provenance.journal import Entry
 
 Kind = Literal[
-    "files", "statement", "signature", "journal", "clock", "anchor", "registry", "record", "data", "decision", "keys"
+    "files",
+    "statement",
+    "signature",
+    "journal",
+    "clock",
+    "anchor",
+    "history",
+    "registry",
+    "record",
+    "data",
+    "decision",
+    "keys",
 ]
 """What a finding is about; in the order in which an auditor asks."""
 

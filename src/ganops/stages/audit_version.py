@@ -11,11 +11,12 @@ from typing import final
 
 from ganops.errors import GanOpsError
 from ganops.files import digest_json, read_json, sha256_file
-from ganops.ports import ModelVersion
+from ganops.ports import KeyRing, ModelVersion
 from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Kind, Look, decision_finding, differences
 from ganops.stages.attest import ARTIFACTS
+from ganops.stages.audit_decision import decided_as_stated
 from ganops.stages.facts import digests
 from ganops.stages.outcomes import last_outcome
 from ganops.stages.sources import Sources, fault_of
@@ -110,7 +111,13 @@ class VersionAudit:
                 yield self._found(
                     "signature",
                     f"The signature of statement {stated.number} of version {self.number} is by {_key(stated.key)} and "
-                    "does not fit, or that key is not among those in keys/.",
+                    f"does not fit, or that key is not among those {_trusted(self.sources.keys)}.",
+                )
+            elif stated.key is None and self.sources.keys.given:
+                yield self._found(
+                    "signature",
+                    f"Statement {stated.number} of version {self.number} is not signed, and only what was signed with "
+                    "the keys that were given counts.",
                 )
             yield from self._copy(stated)
 
@@ -306,6 +313,7 @@ class VersionAudit:
 
     def _decisions(self, facts: Facts) -> Iterator[Finding]:
         yield from self._promoted_rightly()
+        yield from decided_as_stated(self.sources, self.number)
         if (decision := facts.decision) is None:
             return
         if (finding := decision_finding(self.number, decision)) is not None:
@@ -364,6 +372,10 @@ def _decided(facts: Facts) -> str:
 def _is_kept(tag: str, reason: str) -> bool:
     """Whether a tag says what the journal says; the registry cuts long texts."""
     return tag == reason or (len(tag) >= 1000 and reason.startswith(tag))
+
+
+def _trusted(keys: KeyRing) -> str:
+    return "that were given" if keys.given else "in keys/"
 
 
 def _key(key: str | None) -> str:

@@ -12,6 +12,8 @@ from ganops.files import read_plain
 from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Kind, Look, anchor_finding, clock_findings
+from ganops.stages.audit_history import HistoryAudit
+from ganops.stages.audit_signing import SigningAudit
 from ganops.stages.drift import drift
 from ganops.stages.sources import Sources
 from ganops.stages.standing import standing_of
@@ -45,10 +47,13 @@ class WorkspaceAudit:
         missed = (anchor_finding(where, count, digest, self.sources.journal) for where, count, digest in anchors)
         cut = tuple(finding for finding in missed if finding is not None)
         yield Look("anchor", None, f"{len(anchors)} notes of where the journal ended are all in it.", cut)
+        if not (chain or cut):
+            yield HistoryAudit(self.sources).look()
         strays = tuple(self._unnamed_statements())
         yield Look("statement", None, "Every statement is named by a line of the journal.", strays)
         yield self._registry(whole=not (chain or cut))
         yield Look("data", None, "Data, dvc.lock and *.dvc agree.", tuple(self._data()))
+        yield from SigningAudit(self.sources, self.versions).looks()
         yield Look("keys", None, "The public keys are those that were committed.", tuple(self._keys()))
 
     def _anchors(self) -> Iterator[tuple[str, int, str]]:
@@ -201,6 +206,13 @@ class WorkspaceAudit:
                 continue
             if committed is not None and committed != content:
                 yield Finding("keys", None, f"{name} is not the public key that was committed: it was exchanged.")
+            elif committed is None and self.sources.repository.state().commit is not None:
+                yield Finding(
+                    "keys",
+                    None,
+                    f"{name} is a public key that was never committed: whoever put it there can sign anything. Delete "
+                    "it; or commit it, if it is yours.",
+                )
 
 
 def _challenger(entries: Sequence[Entry]) -> int | None:

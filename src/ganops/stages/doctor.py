@@ -48,6 +48,7 @@ def _examined(registrar: Registrar, hold: Hold, repair: bool, adopt: bool) -> It
         else:
             require_allowed(registrar.model, tags, registrar.workspace, hold.identity)
             require_anchored(registrar.journal, tags, registrar.workspace)
+            registrar.seal.require(signing=False)
     except UserError as error:  # a journal that was cut is one, too: there is nothing to hold the registry against
         yield Finding("fault", "journal" if isinstance(error, DamagedFile) else "owner", str(error))
         return

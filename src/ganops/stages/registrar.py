@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-from ganops.errors import RegistryError
-from ganops.ports import ModelRegistry, ModelVersion, Notary, PromotionLock
+from ganops.errors import GanOpsError, RegistryError
+from ganops.ports import ModelRegistry, ModelVersion, Notary, PromotionLock, Seal
 from ganops.provenance.journal import Entry, Journal
 from ganops.stages.outcomes import last_outcome, outcome_for
 from ganops.stages.tags import ANCHOR, CHANGE, DECIDED_BY, LOCK, OWNER, Change, anchor_of, change_in, decided
@@ -47,7 +47,21 @@ class Unstated:
         """Nothing was stated."""
 
 
-_UNSTATED = Unstated()
+@final
+class Unsealed:
+    """Implements `ports.Seal`: signs nothing."""
+
+    def require(self, signing: bool) -> None:
+        """Nothing was signed."""
+
+    def is_behind(self) -> bool:
+        return False
+
+    def renew(self) -> None:
+        """There is no key."""
+
+
+_UNSTATED, _UNSEALED = Unstated(), Unsealed()
 
 
 @final
@@ -56,9 +70,9 @@ class Registrar:
     """The registry, the journal that answers for it, and the lock under which both change.
 
     workspace: its id. notary: states versions and decisions on them, which the journal's lines then name. verify: asked
-    before a version becomes champion. mark: told of every line that is the last word
-    on a version, with how many lines the journal has then (a git tag is made of it). say: told what a person who waits
-    should know.
+    before a version becomes champion. seal: signs the journal's end after what a command has written. mark: told of
+    every line that is the last word on a version, with how many lines the journal has then (a git tag is made of it).
+    say: told what a person who waits should know.
     """
 
     registry: ModelRegistry
@@ -67,6 +81,7 @@ class Registrar:
     workspace: str
     notary: Notary = _UNSTATED
     verify: Verify = unverified
+    seal: Seal = _UNSEALED
     mark: Callable[[Entry, int], None] = unmarked
     say: Callable[[str], None] = unsaid
 
@@ -93,6 +108,7 @@ class Registrar:
         The line stands already, so that a registry that fails now is behind, and not wrong: the next command that
         changes something writes it again.
         """
+        self._sign()
         self.mark(entry, self.journal.head().count)
         try:
             for version in versions:
@@ -129,10 +145,28 @@ class Registrar:
         self.say(f"It is done and stands in {self.journal.path}, but the registry's tags are behind: {said(error)}.")
 
     def anchor(self) -> None:
-        """Keep the journal's length and last digest in the registry, where cutting the journal does not reach."""
+        """Keep the journal's length and last digest in the registry, where cutting it does not reach; and sign them."""
+        self._sign()
         name, anchor = anchor_of(self.workspace), self._anchor()
         if self.registry.model_tags().get(name) != anchor:
             self.registry.tag_model({name: anchor})
+
+    def _sign(self) -> None:
+        try:
+            self.seal.renew()
+        except GanOpsError as error:
+            self.say(f"It is done and stands in {self.journal.path}, whose end is not signed: {error}")
+
+    def is_behind(self) -> bool:
+        """Whether an earlier end of this journal was signed or told to the registry, and the last one was not."""
+        return self.seal.is_behind() or self._is_unknown()
+
+    def _is_unknown(self) -> bool:
+        noted = self.registry.model_tags().get(anchor_of(self.workspace), "")
+        count, _, digest = noted.partition(":")
+        entries = self.journal.entries()
+        earlier = count.isdecimal() and 0 < int(count) < len(entries)
+        return earlier and entries[int(count) - 1].digest == digest
 
     def _anchor(self) -> str:
         head = self.journal.head()

@@ -42,6 +42,7 @@ def opened(registrar: Registrar, changing: bool = True, drifted: bool = False) -
         tags = registrar.registry.model_tags()
         require_allowed(registrar.model, tags, registrar.workspace, hold.identity)
         require_anchored(registrar.journal, tags, registrar.workspace)
+        registrar.seal.require(signing=changing)
         recovered = recover(registrar) if changing else None
         if recovered is not None:
             registrar.say(recovered.sentence)
