@@ -50,9 +50,10 @@ def registered(app: App, seed: int, folder: Path) -> int:
     """Another version, as `register` makes it, of a generator that was not trained."""
     trained = load_snapshot(app.layout.snapshot(CANDIDATE))
     made = save_snapshot(folder / str(seed), build_generator(trained.spec, seed), trained.spec, trained.info)
-    fd = require_report(app.layout, CANDIDATE).fd_star.value
+    report = require_report(app.layout, CANDIDATE)
     run = app.tracker.start(CANDIDATE, None, {"seed": seed}, {})
-    tags = {"ganops.candidate": CANDIDATE, "ganops.fd": f"{fd:.6g}"}
+    fd = f"{report.fd_star.value:.6g}"
+    tags = {"ganops.candidate": CANDIDATE, "ganops.score": report.score_name, "ganops.fd": fd}
     version = app.registry.register(folder / str(seed), made.sha256, run, tags)
     details = {"model": MODEL, "candidate": CANDIDATE, "snapshot": made.sha256}
     app.journal.append(
@@ -117,6 +118,8 @@ def test_history_audit_and_page_tell_the_story(app: App, tmp_path: Path, capsys:
         provenance.audit_show(root, version, tmp_path / "page.html")
         pages[version] = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "stage Production (alias champion)" in pages[2]
+    assert "In production since" in pages[2] and "by a rollback of" in pages[2]
+    assert "Taken out of production" in pages[3] and "The gate would promote it; rejected by Anna" in pages[4]
     assert "customers complain of version 3" in pages[2] and "customers complain of version 3" in pages[3]
     assert "stage Archived" in pages[3] and "stage Archived" in pages[4]
     assert "the threes look like eights" in pages[4] and "Anna" in pages[4]

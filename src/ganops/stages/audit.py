@@ -25,8 +25,7 @@ def audit(sources: Sources, version: int | None) -> Audit:
     """Look at everything that all versions share, and at one version, or at each.
 
     Raises:
-        UnknownName: neither registry nor journal knows that version.
-        RegistryError: the registry does not answer.
+        UnknownName: neither registry nor journal knows that version. A registry that cannot be read is a finding.
     """
     known = sorted({*sources.versions, *(entry.version for entry in sources.entries if entry.event == "registered")})
     if version is not None and version not in known:

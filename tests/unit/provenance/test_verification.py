@@ -102,7 +102,7 @@ def test_what_is_not_as_it_was_then_is_named() -> None:
 
 
 def test_a_lineage_leads_from_images_and_code_to_the_gate() -> None:
-    first, second = lineage_of(facts(), None, None), lineage_of(facts(), 2, Word("rejected", "Anna", "no"))
+    first, second = lineage_of(facts(), None, None), lineage_of(facts(), 2, Word("rejected", "Anna", "no", "2026"))
     reached = {"gate"}
     for _ in first.nodes:
         reached |= {before for before, after in first.edges if after in reached}
