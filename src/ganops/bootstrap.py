@@ -62,6 +62,7 @@ from ganops.stages.reproduce import reproduce
 from ganops.stages.rollback import rollback
 from ganops.stages.session import opened
 from ganops.stages.sources import Sources
+from ganops.stages.tags import mark_of
 from ganops.workspace import Workspace, exclusive
 
 __all__ = ["App", "ParentRun", "Promotion", "Registration", "RunSummary", "When"]
@@ -349,7 +350,7 @@ class App:
     def _mark(self, entry: Entry, count: int) -> None:
         """An annotated git tag on the commit of now, where the workspace keeps its history in git."""
         if self.workspace.config.git.commit:
-            name = f"ganops/{self.registry.name}/v{entry.version}-{entry.event}-{count}"
+            name = mark_of(self.registry.name, entry, count)
             try:
                 self.pipeline.mark(name, f"{entry.event}: version {entry.version}\n\njournal {count}:{entry.digest}")
             except GanOpsError as error:

@@ -258,6 +258,10 @@ class Repository(Protocol):
 
     def state(self) -> RepositoryState: ...
 
+    def fault(self) -> str | None:
+        """What is wrong with the repository, where there is one that cannot be read; in a sentence."""
+        ...
+
     def committed(self, name: str) -> bytes | None:
         """A workspace's file as it was committed last; None where it never was."""
         ...

@@ -491,6 +491,11 @@ def the_reason_of_the_last_decision(root: Path) -> None:
     noted(root)
 
 
+def a_journal_that_was_committed_otherwise(root: Path) -> None:
+    the_reason_of_the_last_decision(root)
+    shutil.rmtree(root / "journal" / "heads")
+
+
 def a_line_more_that_is_noted(root: Path) -> None:
     a_line_more(root)
     noted(root)
@@ -509,6 +514,25 @@ def the_signed_end_by_another_key(root: Path) -> None:
 def the_signed_end_without_its_signature(root: Path) -> None:
     path = root / "journal" / "heads" / "5.json"
     write_json(path, bootstrap.open_app(root).keys.opened(path.read_bytes()).statement)
+
+
+# ---------------------------------------------------------------- git
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=True)
+
+
+def a_git_tag_gone(root: Path) -> None:
+    git(root, "tag", "--delete", f"ganops/{MODEL}/v1-promoted-3")
+
+
+def a_git_tag_elsewhere(root: Path) -> None:
+    git(root, "tag", "--force", "--annotate", "--message", "nothing", f"ganops/{MODEL}/v1-promoted-3", "HEAD~1")
+
+
+def gits_head(root: Path) -> None:
+    (root / ".git" / "HEAD").write_text("garbage")
 
 
 # ---------------------------------------------------------------- data and evidence
@@ -648,11 +672,15 @@ WAYS: Mapping[Callable[[Path], None], tuple[str, int | None, str]] = {
     a_public_key_more: ("keys", None, r"keys/x\.pub is a public key that was never committed"),
     everything_but_the_private_key: ("signature", 1, r"statement 2 of version 1 is by key \w+ and does not fit"),
     the_signatures_of_a_version: ("signature", 2, r"Statement 1 of version 2 is not signed, though version 1 was"),
+    a_journal_that_was_committed_otherwise: ("anchor", None, r"does not begin with what was committed of it"),
     the_reason_of_the_last_decision: ("signature", None, r"By journal/heads/5\.json, .* it was written anew"),
     a_line_more_that_is_noted: ("signature", None, r"end \(journal/heads/5\.json\) is line 5, and it has 6 lines"),
     the_signed_end_gone: ("signature", None, r"There is a key, and no signed end of the journal"),
     the_signed_end_by_another_key: ("signature", None, r"heads/5\.json, .* is by key \w+ and does not fit"),
     the_signed_end_without_its_signature: ("signature", None, r"signature of journal/heads/5\.json, .* is gone"),
+    a_git_tag_gone: ("history", None, r"git tag ganops/audited/v1-promoted-3, which notes line 3 .* is not there"),
+    a_git_tag_elsewhere: ("history", None, r"git tag ganops/audited/v1-promoted-3 does not note line 3"),
+    gits_head: ("history", None, r"\.git is there, and git cannot read it \(fatal: "),
     a_data_shard: ("data", None, r"data/raw is not what data/raw\.dvc says .*: images-00000\.parquet differ"),
     a_data_shard_in_the_cache: ("data", 1, r"images-00000\.parquet in DVC's cache is not what was recorded"),
     the_prepared_images: ("data", None, r"data/prepared is not what dvc\.lock says .*: test/images\.npy differ"),

@@ -39,6 +39,16 @@ class GitRepository:
         digest = digest_json({"difference": sha256_bytes(difference), "added": added})
         return RepositoryState(commit, digest, changed[:_SHOWN])
 
+    def fault(self) -> str | None:
+        there = next((path for path in (self.root, *self.root.parents) if (path / ".git").exists()), None)
+        result = self._git("rev-parse", "--git-dir")
+        if there is None or result.returncode == 0:
+            return None
+        said = " ".join(result.stderr.decode(errors="replace").split())[:300]
+        return (
+            f"{there / '.git'} is there, and git cannot read it ({said}): nothing could be held against what it keeps."
+        )
+
     def committed(self, name: str) -> bytes | None:
         result = self._git("cat-file", "blob", f"HEAD:./{name}")
         return result.stdout if result.returncode == 0 else None

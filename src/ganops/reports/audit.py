@@ -31,6 +31,7 @@ _KINDS = {
     "journal": "The journal's chain",
     "clock": "The journal's dates",
     "anchor": "Where the journal ended",
+    "history": "What the journal says",
     "registry": "The registry",
     "record": "MLflow's figures",
     "data": "The data",

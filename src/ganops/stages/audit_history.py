@@ -34,8 +34,7 @@ class HistoryAudit:
 
     def _lines(self) -> Iterator[Finding]:
         numbered = self._numbered
-        adopted = any(entry.event == "repaired" and "owner" in entry.details for _, entry in numbered)
-        others = self.sources.is_shared or adopted or not self._is_owner
+        others = self.sources.is_shared or self._former_owners or not self._is_owner
         versions = self.sources.versions.values() if others else ()
         champions = frozenset(version.version for version in versions if was_champion(version))
         yield from history_findings([entry for _, entry in numbered], [number for number, _ in numbered], champions)
@@ -76,7 +75,7 @@ class HistoryAudit:
                     f"The registered model's tag {CHANGE}, the last change of champion, is not what the journal's last "
                     "line on one says: it was edited or removed. `ganops doctor --repair` writes it anew."
                 )
-        elif not self.sources.is_shared and change.workspace != self._tags.get(OWNER):
+        elif not self.sources.is_shared and change.workspace not in (self._tags.get(OWNER), *self._former_owners):
             yield self._found(
                 f"By the registered model's tag {CHANGE} the champion was changed last by workspace "
                 f"{change.workspace[:80]}, which does not own the model: it was edited."
@@ -92,16 +91,25 @@ class HistoryAudit:
         )
 
     @property
+    def _former_owners(self) -> list[object]:
+        """Of a model that was taken over: what they did is in their journals."""
+        return [entry.details["owner"] for _, entry in self._numbered if _is_adoption(entry)]
+
+    @property
     def _is_owner(self) -> bool:
         workspace = self.sources.registrar.workspace
         return bool(self._tags.get(OWNER, workspace) == workspace)
 
     @cached_property
     def _tags(self) -> Mapping[str, str]:
-        return self.sources.registrar.registry.model_tags()
+        return self.sources.model_tags
 
     def _found(self, sentence: str) -> Finding:
         return Finding("history", None, sentence)
+
+
+def _is_adoption(entry: Entry) -> bool:
+    return entry.event == "repaired" and "owner" in entry.details
 
 
 def _is_of(change: Change | None, last: Entry | None) -> bool:

@@ -12,6 +12,7 @@ from ganops.files import read_plain
 from ganops.provenance.facts import Facts
 from ganops.provenance.journal import Entry
 from ganops.provenance.verification import Finding, Kind, Look, anchor_finding, clock_findings
+from ganops.stages.audit_git import GitAudit
 from ganops.stages.audit_history import HistoryAudit
 from ganops.stages.audit_signing import SigningAudit
 from ganops.stages.drift import drift
@@ -45,10 +46,13 @@ class WorkspaceAudit:
         )
         anchors = list(self._anchors())
         missed = (anchor_finding(where, count, digest, self.sources.journal) for where, count, digest in anchors)
-        cut = tuple(finding for finding in missed if finding is not None)
+        git = GitAudit(self.sources)
+        cut = (*(finding for finding in missed if finding is not None), *git.committed())
         yield Look("anchor", None, f"{len(anchors)} notes of where the journal ended are all in it.", cut)
         if not (chain or cut):
-            yield HistoryAudit(self.sources).look()
+            if self.sources.registry_fault is None:
+                yield HistoryAudit(self.sources).look()
+            yield git.look()
         strays = tuple(self._unnamed_statements())
         yield Look("statement", None, "Every statement is named by a line of the journal.", strays)
         yield self._registry(whole=not (chain or cut))

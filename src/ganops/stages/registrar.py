@@ -134,6 +134,18 @@ class Registrar:
             if any(version.tags.get(name) != value for name, value in tags.items()):
                 self.registry.tag(version, {**tags, ANCHOR: self._anchor()})
 
+    def mark_again(self) -> None:
+        """Mark the last change of champion, which a process may have been killed before."""
+        of = {entry.digest for entry in self.journal.of(self.model) if self._is_change(entry)}
+        numbered = enumerate(self.journal.entries(), start=1)
+        last = [(entry, number) for number, entry in numbered if entry.digest in of][-1:]
+        for entry, number in last:
+            self.mark(entry, number)
+
+    def _is_change(self, entry: Entry) -> bool:
+        ours = entry.details.get("workspace", self.workspace) == self.workspace
+        return ours and entry.event in ("promoted", "rolled-back")
+
     def finish(self, change: Change) -> None:
         """Note that a change of champion is whole; as `conclude`, it may be made up for later."""
         try:
@@ -159,10 +171,11 @@ class Registrar:
 
     def is_behind(self) -> bool:
         """Whether an earlier end of this journal was signed or told to the registry, and the last one was not."""
-        return self.seal.is_behind() or self._is_unknown()
+        return self.seal.is_behind() or self.is_unnoted(self.registry.model_tags())
 
-    def _is_unknown(self) -> bool:
-        noted = self.registry.model_tags().get(anchor_of(self.workspace), "")
+    def is_unnoted(self, tags: Mapping[str, str]) -> bool:
+        """Whether the registered model, with those tags, was told of an earlier end of this journal and not of more."""
+        noted = tags.get(anchor_of(self.workspace), "")
         count, _, digest = noted.partition(":")
         entries = self.journal.entries()
         earlier = count.isdecimal() and 0 < int(count) < len(entries)

@@ -60,4 +60,6 @@ def _make_known(registrar: Registrar, tags: Mapping[str, str], hold: Hold) -> No
     owner = tags.get(OWNER, registrar.workspace)
     if owner == registrar.workspace and (owner, hold.identity) != (tags.get(OWNER), tags.get(LOCK)):
         registrar.claim(hold.identity)
+    if registrar.is_unnoted(tags):
+        registrar.mark_again()
     registrar.anchor()

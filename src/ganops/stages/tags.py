@@ -10,6 +10,7 @@ from typing import Any, final
 from ganops.errors import RegistryError
 from ganops.files import canonical_json
 from ganops.ports import Alias, ModelVersion
+from ganops.provenance.journal import Entry
 
 OWNER = "ganops.owner"
 """Of the model: the id of the workspace that made it."""
@@ -33,6 +34,11 @@ def anchor_of(workspace: str) -> str:
 def carried_out(intent: str) -> str:
     """A version's tag: what came of the announced change of that digest, whoever carried it out."""
     return f"ganops.intent.{intent[:32]}"
+
+
+def mark_of(model: str, entry: Entry, number: int) -> str:
+    """The git tag that notes line `number` of the journal."""
+    return f"ganops/{model}/v{entry.version}-{entry.event}-{number}"
 
 
 def was_champion(version: ModelVersion) -> bool:
