@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganops.errors import DamagedFile, UserError
 from ganops.evaluation.extractors import Card, Extractor, fitted, inception, published, save_extractor
 from ganops.evaluation.extractors.inception import TAPS, Tap
 from ganops.evaluation.extractors.network import ExtractorNetwork
@@ -200,3 +201,21 @@ def test_downloads_once_checks_and_reads(
     assert told and told == sorted(told)
     assert torch.equal(first.network.state_dict()["backbone.fc.bias"], state["fc.bias"])
     assert [path.name for path in cache.iterdir()] == [published.NAME]
+
+
+def test_a_download_of_something_else_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", lambda address, timeout: _Answer(b"<html>"))
+    with pytest.raises(DamagedFile, match="not the published"):
+        inception()
+    assert list(cache.iterdir()) == []
+
+
+def test_without_a_network_it_says_what_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: str, timeout: float) -> None:
+        raise urllib.error.URLError(OSError(101, "Network is unreachable"))
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    with pytest.raises(
+        UserError, match=r"cannot be downloaded \(Network is unreachable\).* another machine .*inception:FILE"
+    ):
+        inception()

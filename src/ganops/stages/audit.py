@@ -44,7 +44,7 @@ def audit(sources: Sources, version: int | None) -> Audit:
 
 
 def _remarks(sources: Sources, chosen: Sequence[int]) -> Iterator[str]:
-    if sources.repository.fault() is None and sources.repository.state().commit is None:
+    if sources.repository.fault() is None and not sources.in_git:
         yield "The workspace is in no git repository: nothing there could be held against a commit or a tag."
     others = {str(entry.details["model"]) for entry in sources.journal.entries if "model" in entry.details}
     if others := others - {sources.model}:

@@ -40,12 +40,16 @@ class GitAudit:
         """Of a journal whose chain is whole."""
         fault = self.sources.repository.fault()
         found = (Finding("history", None, fault),) if fault is not None else tuple(self._tags())
-        there = self.sources.repository.state().commit is not None
-        return Look("history", None, "Git has a tag for each change of champion.", found, applies=there or bool(found))
+        return Look(
+            "history",
+            None,
+            "Git has a tag for each change of champion.",
+            found,
+            applies=self.sources.in_git or bool(found),
+        )
 
     def _tags(self) -> Iterator[Finding]:
-        model = self.sources.model
-        tags = self.sources.repository.tag_messages(f"ganops/{model}/*")
+        model, tags = self.sources.model, self.sources.git_tags
         for number, entry in enumerate(self.sources.journal.entries, start=1):
             if not (self._is_ours(entry) and entry.event in ("promoted", "rolled-back")):
                 continue
@@ -68,7 +72,7 @@ class GitAudit:
     def _is_tagged(self, entry: Entry) -> bool:
         """Whether the workspace kept its history in git, now and when the version was stated."""
         stated = self.sources.stated(entry.version)
-        keeps = self.sources.workspace.config.git.commit and self.sources.repository.state().commit is not None
+        keeps = self.sources.workspace.config.git.commit and self.sources.in_git
         return bool(keeps and stated is not None and _kept_in_git(stated.facts))
 
 

@@ -76,13 +76,15 @@ class SigningAudit:
 
     def _unsigned(self) -> Iterator[Finding]:
         """By the journal: what was signed before, and is not later, lost its signature or was made past the key."""
-        since, signed, seen = self._key_committed, set[int](), set[tuple[int, object]]()
+        since, signed, stated = self._key_committed, set[int](), set[int]()
+        seen = set[tuple[int, str]]()
         before: int | None = None
         for entry in self.sources.entries:
             named = (entry.version, str(entry.details.get(NUMBER)))
             if not isinstance(entry.details.get(STATEMENT), str) or named in seen:
                 continue
-            is_first = entry.version not in {version for version, _ in seen}
+            is_first = entry.version not in stated
+            stated.add(entry.version)
             seen.add(named)
             if _is_signed(entry):
                 signed.add(entry.version)

@@ -299,8 +299,7 @@ class VersionAudit:
         return found, []
 
     def _commit(self, commit: str | None) -> Iterator[Finding]:
-        repository = self.sources.repository
-        if commit is not None and repository.state().commit is not None and not repository.holds(commit):
+        if commit is not None and self.sources.in_git and not self.sources.repository.holds(commit):
             yield self._found(
                 "data",
                 f"Version {self.number} was made at commit {commit[:12]}, which the repository does not hold: its "

@@ -71,12 +71,12 @@ class WorkspaceAudit:
                 yield f"The statement {name}", end.count, end.digest
 
     def _anchor_texts(self) -> Iterator[tuple[str, str]]:
-        model, workspace = self.sources.model, self.sources.registrar.workspace
+        workspace = self.sources.registrar.workspace
         yield "The registered model's tag", self.sources.model_tags.get(anchor_of(workspace), "")
         for number, version in sorted(self.sources.versions.items()):
             if version.tags.get(DECIDED_BY) == workspace:
                 yield f"The registry's tag on version {number}", version.tags.get(ANCHOR, "")
-        for name, message in self.sources.repository.tag_messages(f"ganops/{model}/*").items():
+        for name, message in self.sources.git_tags.items():
             yield f"The git tag {name}", message
 
     def _unnamed_statements(self) -> Iterator[Finding]:
@@ -210,7 +210,7 @@ class WorkspaceAudit:
                 continue
             if committed is not None and committed != content:
                 yield Finding("keys", None, f"{name} is not the public key that was committed: it was exchanged.")
-            elif committed is None and self.sources.repository.state().commit is not None:
+            elif committed is None and self.sources.in_git:
                 yield Finding(
                     "keys",
                     None,

@@ -82,6 +82,16 @@ class Sources:
         written = {entry.details.get(name) for entry in self.entries for name in ("workspace", "owner")}
         return frozenset({self.registrar.workspace, *(each for each in written if isinstance(each, str))})
 
+    @cached_property
+    def in_git(self) -> bool:
+        """Whether the workspace lies in a git repository with a commit."""
+        return self.repository.state().commit is not None
+
+    @cached_property
+    def git_tags(self) -> Mapping[str, str]:
+        """Messages of the model's tags in git, by name."""
+        return self.repository.tag_messages(f"ganops/{self.model}/*")
+
     def stated(self, version: int) -> Stated | None:
         """The last statement of a version; None where there is none that can be read."""
         return next(reversed(self.statements(version)), None)

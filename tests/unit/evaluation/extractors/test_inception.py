@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import io
 import os
-import urllib.error
-from email.message import Message
 from pathlib import Path
 
 import numpy as np
@@ -44,31 +41,3 @@ def test_what_has_no_end_or_is_too_large_is_not_read(tmp_path: Path) -> None:
     os.truncate(tmp_path / "large.pth", 2**40)  # takes no room on the disk
     with pytest.raises(UserError, match="at most 200,000,000 are read"):
         inception(tmp_path / "large.pth")
-
-
-class _Answer(io.BytesIO):
-    headers = Message()
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GANOPS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def test_a_download_of_something_else_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(urllib.request, "urlopen", lambda address, timeout: _Answer(b"<html>"))
-    with pytest.raises(DamagedFile, match="not the published"):
-        inception()
-    assert list(cache.iterdir()) == []
-
-
-def test_without_a_network_it_says_what_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(address: str, timeout: float) -> None:
-        raise urllib.error.URLError(OSError(101, "Network is unreachable"))
-
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    with pytest.raises(
-        UserError, match=r"cannot be downloaded \(Network is unreachable\).* another machine .*inception:FILE"
-    ):
-        inception()
