@@ -58,7 +58,7 @@ def speed(workspace: Path, preset: str) -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     keep_pages()
     ground = ground_at(workspace)
-    both = [contestant(ground, who, 0, 10**9) for who in (PLAIN, preset)]
+    both = [contestant(ground, who, 0, 10**9).step for who in (PLAIN, preset)]
     for who, (images_per_second, peak) in zip((PLAIN, preset), in_turns(both, 7, 4.0, CPU), strict=True):
         print(f"{who}: {images_per_second:,.0f} images/s, {peak:.0f} MB")
 

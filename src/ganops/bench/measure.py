@@ -9,12 +9,13 @@ import contextlib
 import statistics
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 import torch
 
+from ganops.bench.alone import Home, Reference, Step, home
 from ganops.bench.contestants import Contest, Contestant, Engine, Images, PaperStep, PlainLoop
 from ganops.config import CandidateConfig
 from ganops.models import Generator, family_spec
@@ -48,7 +49,7 @@ class Match:
 
     name: str
     candidate: CandidateConfig
-    reference: type[PlainLoop] | type[PaperStep]
+    reference: Reference
 
 
 MATCHES = (
@@ -94,7 +95,9 @@ class Row:
     """One line of the table; None where nothing was measured, and `note` says why.
 
     note of what was measured: why the engine had no CUDA graph where it was to have one, else empty.
-    ratio: images_per_second over reference_images_per_second. peak_mb: highest resident (CPU) or allocated
+    ratio: images_per_second over reference_images_per_second, both in one process, where the reference has the
+    engine's allocator too; ratio_alone: over alone_images_per_second, the reference in a process of its own, as people
+    run it; None on CUDA, where the allocator is PyTorch's. peak_mb: highest resident (CPU) or allocated
     (CUDA) memory while each had its turns. fd: the `Lesson`'s score of both, where that was asked for.
     """
 
@@ -105,6 +108,8 @@ class Row:
     images_per_second: float | None
     reference_images_per_second: float | None
     ratio: float | None
+    alone_images_per_second: float | None
+    ratio_alone: float | None
     target: float
     peak_mb: float | None
     reference_peak_mb: float | None
@@ -139,13 +144,15 @@ def bench_training(
     matches = [match for match in MATCHES if not families or match.candidate.family in families]
     todo = [(device, match, precision) for device in ("cpu", "cuda") for match in matches for precision in PRECISIONS]
     rows = []
-    for done, (device, match, precision) in enumerate(todo):
-        progress(done, len(todo), f"{match.name}, {device}, {precision}")
-        reason = _unavailable(device, precision)
-        if reason is not None:
-            rows.append(_not_measured(match, device, precision, reason))
-        else:
-            rows.append(_measured(images_u8, match, torch.device(device), precision, turns, seconds, lesson))
+    with home() as alone:
+        terms = _Terms(images_u8, turns, seconds, lesson, alone)
+        for done, (device, match, precision) in enumerate(todo):
+            progress(done, len(todo), f"{match.name}, {device}, {precision}")
+            reason = _unavailable(device, precision)
+            if reason is not None:
+                rows.append(_not_measured(match, device, precision, reason))
+            else:
+                rows.append(_measured(terms, match, torch.device(device), precision))
     progress(len(todo), len(todo), "done")
     return rows
 
@@ -160,30 +167,31 @@ def _unavailable(device: str, precision: str) -> str | None:
 
 def _not_measured(match: Match, device: str, precision: str, reason: str) -> Row:
     target = TARGETS[device, precision]
-    nothing = (None,) * 3
+    nothing = (None,) * 5
     return Row(match.name, match.reference.__name__, device, precision, *nothing, target, *(None,) * 5, reason)
 
 
-def _measured(
-    images_u8: Images,
-    match: Match,
-    device: torch.device,
-    precision: str,
-    turns: int,
-    seconds: float,
-    lesson: Lesson | None,
-) -> Row:
-    channels, height, width = images_u8.shape[1:]
-    candidate = match.candidate
-    spec = family_spec(candidate.family, (channels, height, width), candidate.width, candidate.z_dim)
+@final
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """What holds for every row. taught: scores of references, which have the same in every row of theirs."""
 
-    def contestants(seed: int = 0) -> tuple[Engine, Contestant]:
-        contest = Contest(images_u8, spec, candidate, BATCH_SIZE, device, seed)
-        return Engine(contest, precision), match.reference(contest)
+    images_u8: Images
+    turns: int
+    seconds: float
+    lesson: Lesson | None
+    alone: Home
+    taught: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    rivals = contestants()
-    (speed, peak), (reference_speed, reference_peak) = in_turns(rivals, turns, seconds, device)
-    fd, reference_fd = (None, None) if lesson is None else _taught(contestants, lesson)
+
+def _measured(terms: _Terms, match: Match, device: torch.device, precision: str) -> Row:
+    contest = _contest(terms.images_u8, match, device, 0)
+    engine, reference = Engine(contest, precision), match.reference(contest)
+    at_home = [terms.alone.starts(match.reference, contest)] if device.type == "cpu" else []
+    timed = in_turns([engine.step, reference.step, *at_home], terms.turns, terms.seconds, device)
+    (speed, peak), (reference_speed, reference_peak), *rest = timed
+    alone_speed = rest[0][0] if rest else None
+    fd, reference_fd = _taught(terms, match, device, precision)
     return Row(
         match.name,
         match.reference.__name__,
@@ -192,41 +200,48 @@ def _measured(
         speed,
         reference_speed,
         speed / reference_speed,
+        alone_speed,
+        speed / alone_speed if alone_speed else None,
         TARGETS[device.type, precision],
         peak,
         reference_peak,
-        None if lesson is None else lesson.kimg,
+        None if terms.lesson is None else terms.lesson.kimg,
         fd,
         reference_fd,
-        " ".join(rivals[0].notes),
+        " ".join(engine.notes),
     )
 
 
-def in_turns(
-    contestants: Sequence[Contestant], turns: int, seconds: float, device: torch.device
-) -> list[tuple[float, float]]:
-    """(images per second, peak MB) of each: the median and the maximum of its turns."""
-    speeds: list[list[float]] = [[] for _ in contestants]
-    peaks = [0.0 for _ in contestants]
-    for contestant in contestants:
+def _contest(images_u8: Images, match: Match, device: torch.device, seed: int) -> Contest:
+    channels, height, width = images_u8.shape[1:]
+    candidate = match.candidate
+    spec = family_spec(candidate.family, (channels, height, width), candidate.width, candidate.z_dim)
+    return Contest(images_u8, spec, candidate, BATCH_SIZE, device, seed)
+
+
+def in_turns(steps: Sequence[Step], turns: int, seconds: float, device: torch.device) -> list[tuple[float, float]]:
+    """(images per second, peak MB) of each, whose steps are batches: the median and the maximum of its turns."""
+    speeds: list[list[float]] = [[] for _ in steps]
+    peaks = [0.0 for _ in steps]
+    for step in steps:
         for _ in range(WARM_UP_STEPS):
-            contestant.step()
+            step()
     for _ in range(turns):
-        for number, contestant in enumerate(contestants):
+        for number, step in enumerate(steps):
             _forget_peak(device)
-            speeds[number].append(_images_per_second(contestant, seconds, device))
+            speeds[number].append(_images_per_second(step, seconds, device))
             peaks[number] = max(peaks[number], _peak_mb(device))
     return [(statistics.median(speed), peak) for speed, peak in zip(speeds, peaks, strict=True)]
 
 
-def _images_per_second(contestant: Contestant, seconds: float, device: torch.device) -> float:
+def _images_per_second(step: Step, seconds: float, device: torch.device) -> float:
     _wait(device)
-    begun, steps = time.perf_counter(), 0
+    begun, done = time.perf_counter(), 0
     for _ in _until(begun + seconds):
-        contestant.step()
-        steps += 1
+        step()
+        done += 1
     _wait(device)
-    return steps * BATCH_SIZE / (time.perf_counter() - begun)
+    return done * BATCH_SIZE / (time.perf_counter() - begun)
 
 
 def _until(deadline: float) -> Iterator[None]:
@@ -235,11 +250,19 @@ def _until(deadline: float) -> Iterator[None]:
         yield
 
 
-def _taught(contestants: Callable[[int], Sequence[Contestant]], lesson: Lesson) -> tuple[float, float]:
-    """The median scores of engine and reference."""
-    scores = [[_score_after(one, lesson) for one in contestants(seed)] for seed in range(lesson.seeds)]
-    fd, reference_fd = (statistics.median(of_one) for of_one in zip(*scores, strict=True))
-    return fd, reference_fd
+def _taught(
+    terms: _Terms, match: Match, device: torch.device, precision: str
+) -> tuple[float, float] | tuple[None, None]:
+    """The median scores of engine and reference after the lesson."""
+    lesson = terms.lesson
+    if lesson is None:
+        return None, None
+    contests = [_contest(terms.images_u8, match, device, seed) for seed in range(lesson.seeds)]
+    fd = statistics.median(_score_after(Engine(contest, precision), lesson) for contest in contests)
+    key = (match.name, device.type)
+    if key not in terms.taught:
+        terms.taught[key] = statistics.median(_score_after(match.reference(contest), lesson) for contest in contests)
+    return fd, terms.taught[key]
 
 
 def _score_after(contestant: Contestant, lesson: Lesson) -> float:

@@ -13,13 +13,14 @@ def print_bench(console: Console, ground: str, hardware: str, rows: Sequence[dic
     """rows: as `ganops bench train --json` has them."""
     table = Table(
         title=f"Training on {ground}; {hardware}",
-        caption="Speeds in images per second, medians of turns taken one after the other; memory in MB.",
+        caption="Speeds in images per second, medians of turns taken one after the other; memory in MB. Alone: the "
+        "reference in a process of its own, with the system's allocator, and the ratio to that.",
         title_justify="left",
         caption_justify="left",
     )
     for column in ("what", "reference", "on"):
         table.add_column(column)
-    for column in ("img/s", "reference", "ratio", "target", "MB", "FD, reference's"):
+    for column in ("img/s", "reference", "ratio", "target", "alone", "MB", "FD, reference's"):
         table.add_column(column, justify="right")
     measured = [row for row in rows if row["ratio"] is not None]
     for row in measured:
@@ -40,6 +41,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['reference_images_per_second']:,.0f}",
         f"{row['ratio']:.2f} {row['verdict']}",
         f"{row['target']:g}",
+        f"{row['alone_images_per_second']:,.0f} {row['ratio_alone']:.2f}" if row["ratio_alone"] is not None else "",
         f"{row['peak_mb']:.0f}, {row['reference_peak_mb']:.0f}",
         quality,
     ]
