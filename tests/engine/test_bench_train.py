@@ -55,9 +55,12 @@ def test_what_was_learnt_is_the_median_of_the_seeds(monkeypatch: pytest.MonkeyPa
     engine, reference = [1.0, 5.0, 2.0], [10.0, 30.0, 20.0]
     scores = iter([*engine, *reference, *engine])  # the reference is taught once, not once for each precision
     lesson = Lesson(0.008, 3, lambda generator: next(scores))
-    rows = [row for row in bench_training(IMAGES, 1, 0.01, lesson, ["lite"]) if row.ratio is not None]
+    told: list[str] = []
+    found = bench_training(IMAGES, 1, 0.01, lesson, ["lite"], lambda done, total, note: told.append(note))
+    rows = [row for row in found if row.ratio is not None]
     assert rows and {row.name for row in rows} == {"lite, relativistic + R1 + R2"}
     assert [(row.fd, row.reference_fd) for row in rows] == [(2.0, 20.0)] * len(rows)
+    assert "lite, relativistic + R1 + R2, cpu, float32: 0.008 kimg of the reference, seed 2 of 3" in told
 
 
 def test_a_reference_alone_that_dies_ends_the_table_with_a_word() -> None:

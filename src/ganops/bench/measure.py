@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -147,14 +148,19 @@ def bench_training(
     with home() as alone:
         terms = _Terms(images_u8, turns, seconds, lesson, alone)
         for done, (device, match, precision) in enumerate(todo):
-            progress(done, len(todo), f"{match.name}, {device}, {precision}")
+            tell = partial(_tell, progress, done, len(todo), f"{match.name}, {device}, {precision}")
+            tell("")
             reason = _unavailable(device, precision)
             if reason is not None:
                 rows.append(_not_measured(match, device, precision, reason))
             else:
-                rows.append(_measured(terms, match, torch.device(device), precision))
+                rows.append(_measured(terms, match, torch.device(device), precision, tell))
     progress(len(todo), len(todo), "done")
     return rows
+
+
+def _tell(progress: Progress, done: int, total: int, row: str, what: str) -> None:
+    progress(done, total, row + what)
 
 
 def _unavailable(device: str, precision: str) -> str | None:
@@ -184,14 +190,14 @@ class _Terms:
     taught: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
-def _measured(terms: _Terms, match: Match, device: torch.device, precision: str) -> Row:
+def _measured(terms: _Terms, match: Match, device: torch.device, precision: str, tell: Callable[[str], None]) -> Row:
     contest = _contest(terms.images_u8, match, device, 0)
     engine, reference = Engine(contest, precision), match.reference(contest)
     at_home = [terms.alone.starts(match.reference, contest)] if device.type == "cpu" else []
     timed = in_turns([engine.step, reference.step, *at_home], terms.turns, terms.seconds, device)
     (speed, peak), (reference_speed, reference_peak), *rest = timed
     alone_speed = rest[0][0] if rest else None
-    fd, reference_fd = _taught(terms, match, device, precision)
+    fd, reference_fd = _taught(terms, match, device, precision, tell)
     return Row(
         match.name,
         match.reference.__name__,
@@ -251,17 +257,24 @@ def _until(deadline: float) -> Iterator[None]:
 
 
 def _taught(
-    terms: _Terms, match: Match, device: torch.device, precision: str
+    terms: _Terms, match: Match, device: torch.device, precision: str, tell: Callable[[str], None]
 ) -> tuple[float, float] | tuple[None, None]:
     """The median scores of engine and reference after the lesson."""
     lesson = terms.lesson
     if lesson is None:
         return None, None
-    contests = [_contest(terms.images_u8, match, device, seed) for seed in range(lesson.seeds)]
-    fd = statistics.median(_score_after(Engine(contest, precision), lesson) for contest in contests)
+
+    def median_of(who: str, make: Callable[[Contest], Contestant]) -> float:
+        scores = []
+        for seed in range(lesson.seeds):
+            tell(f": {lesson.kimg:g} kimg of the {who}, seed {seed + 1} of {lesson.seeds}")
+            scores.append(_score_after(make(_contest(terms.images_u8, match, device, seed)), lesson))
+        return statistics.median(scores)
+
+    fd = median_of("engine", lambda contest: Engine(contest, precision))
     key = (match.name, device.type)
     if key not in terms.taught:
-        terms.taught[key] = statistics.median(_score_after(match.reference(contest), lesson) for contest in contests)
+        terms.taught[key] = median_of("reference", match.reference)
     return fd, terms.taught[key]
 
 
