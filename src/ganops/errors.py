@@ -23,6 +23,7 @@ GanOpsError                      exit code 1: it went wrong
 └── VendorError                  translated once, where the vendor is called
     ├── PipelineError            DVC
     ├── RankLost                 torchrun: a process of a training on several devices died or hung
+    │   └── RankGone             within one of them: another ended while this one waited
     ├── TrackingError            MLflow tracking
     ├── RegistryError            MLflow registry: always means "no promotion"
     └── FlowError                Prefect
@@ -130,6 +131,10 @@ class PipelineError(VendorError):
 
 class RankLost(VendorError):
     """torchrun: a process of a training on several devices died or hung. Running again resumes."""
+
+
+class RankGone(RankLost):
+    """Of the waiting process: another one ended, which is why it had no answer; it did not wait its time."""
 
 
 class TrackingError(VendorError):

@@ -279,6 +279,11 @@ def test_whoever_is_killed_or_hangs_everyone_ends_and_the_next_goes_on(tmp_path:
 
     stage = started(layout)
     stage.wait_for_checkpoint(after=max(stage.checkpoints()))
+    os.kill(stage.rank(1), signal.SIGTERM)
+    assert "Rank 1 of 2 was ended by SIGTERM" in stage.paragraph()
+
+    stage = started(layout)
+    stage.wait_for_checkpoint(after=max(stage.checkpoints()))
     assert sorted(stage.family().values()) == ["", "0", "1"]
     stage.process.kill()
     stage.assert_nobody_is_left()

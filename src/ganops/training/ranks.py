@@ -22,9 +22,12 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor
 
-from ganops.errors import RankLost
+from ganops.errors import RankGone, RankLost
 
 T = TypeVar("T")
+
+_TIMED_OUT = "timed out"
+"""What gloo says when nobody has answered in time; else the connection to another process has broken."""
 
 
 def _unwatched() -> None:
@@ -133,7 +136,8 @@ class Ranks:
             yield
         except RuntimeError as error:
             said = str(error).splitlines()[0]
-            raise RankLost(f"Rank {self.rank} of {self.count} had no answer from the others ({said}).") from error
+            kind = RankLost if _TIMED_OUT in said.lower() else RankGone
+            raise kind(f"Rank {self.rank} of {self.count} had no answer from the others ({said}).") from error
 
 
 ALONE = Ranks()

@@ -26,7 +26,7 @@ import torch
 
 from ganops import errors
 from ganops.config import TrainConfig
-from ganops.errors import ConfigError, GanOpsError, RankLost
+from ganops.errors import ConfigError, GanOpsError, RankGone, RankLost
 from ganops.files import read_json, write_json
 from ganops.process import die_with_parent, end_group
 from ganops.progress import Progress, silent
@@ -154,11 +154,15 @@ def _failure(folder: Path, processes: int, timeout_seconds: float, code: int, sa
             return RankLost(_killed(rank, processes, -exit_code))
     found = {rank: error for rank in range(processes) if (error := _read(_error(folder, rank)))}
     for error in found.values():
-        if error["kind"] not in ("", RankLost.__name__):
+        if error["kind"] not in ("", RankLost.__name__, RankGone.__name__):
             return getattr(errors, error["kind"])(error["message"])  # type: ignore[no-any-return]
     for rank, error in found.items():
         if not error["kind"]:
             return RankLost(f"Rank {rank} of {processes} failed: {error['message']}")
+    if any(error["kind"] == RankGone.__name__ for error in found.values()):
+        for rank, exit_code in exits.items():  # first who was first; torchrun has ended the others after it
+            if exit_code == _ENDED_BY_TORCHRUN and rank not in found:
+                return RankLost(_killed(rank, processes, signal.SIGTERM))
     waiting = {*found, *(rank for rank, exit_code in exits.items() if exit_code == _ENDED_BY_NCCL)}
     if waiting:
         return RankLost(_unanswered(np.load(folder / _ENTERED), waiting, timeout_seconds))

@@ -13,6 +13,7 @@ from ganops.training import torchrun
 
 TERM, KILL, ABORT = -signal.SIGTERM, -signal.SIGKILL, -signal.SIGABRT
 LOST = {"kind": "RankLost", "message": "no answer"}
+GONE = {"kind": "RankGone", "message": "connection closed"}
 REFUSED = {"kind": "ConfigError", "message": "Lower the batch."}
 UNFORESEEN = {"kind": "", "message": "KeyError: 1 (its traceback is in error-1.json)."}
 
@@ -20,6 +21,7 @@ ENDS: dict[str, tuple[dict[int, int], dict[int, Any], list[int], int, type[GanOp
     # exit codes, what ranks said, exchanges entered, torchrun's own exit code, what it comes to
     "killed": ({0: 1, 1: KILL, 2: TERM}, {0: LOST}, [7, 7, 7], 1, RankLost, "^Rank 1 of 3 was ended by SIGKILL "),
     "refused": ({0: 1, 1: 1, 2: TERM}, {0: LOST, 1: REFUSED}, [7, 6, 7], 1, ConfigError, "^Lower the batch.$"),
+    "told to end": ({1: TERM, 0: 1, 2: TERM}, {0: GONE}, [7, 7, 7], 1, RankLost, "^Rank 1 of 3 was ended by SIGTERM"),
     "unforeseen": ({0: 1, 1: 1, 2: TERM}, {0: LOST, 1: UNFORESEEN}, [7, 6, 7], 1, RankLost, "^Rank 1 .*KeyError: 1 "),
     "hung before an exchange": ({}, {0: LOST}, [7, 7, 6], KILL, RankLost, "^Rank 2 of 3 did not answer .* 9 seconds"),
     "hung within one": ({}, {0: LOST, 2: LOST}, [7, 7, 7], KILL, RankLost, "^Rank 1 of 3 did not answer"),
