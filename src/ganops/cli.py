@@ -143,7 +143,7 @@ def reference(context: typer.Context) -> None:
 
 @app.command()
 def train(context: typer.Context, candidate: CandidateArgument) -> None:
-    """Stage: train one candidate to its best snapshot, or go on where it was stopped."""
+    """Stage: train one candidate to its best snapshot, or go on where it was interrupted; a finished one anew."""
     from ganops.commands import pipeline
 
     pipeline.train(context.obj, candidate)

@@ -49,7 +49,7 @@ def test_a_planted_nan_is_rolled_back_and_training_ends_well(
     assert fault.done and back["event"] == "rollback"
     assert "no longer finite" in back["reason"] and back["not_finite"]
     assert (result.images_seen, result.stopped) == (400, None)
-    assert any("lower learning rates" in note for note in result.notes)
+    assert any("with 0.5 times the learning rates of params.yaml" in note for note in result.notes)
     after = recorder.lines[recorder.lines.index(back) + 1 :]
     assert after[0]["images_seen"] <= back["images_seen"]
     assert all(torch.isfinite(tensor).all() for tensor in result.generator.state_dict().values())

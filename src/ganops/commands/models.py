@@ -21,7 +21,8 @@ def table(start: Path, size: str | None, json: bool) -> None:
     if all(row.refusal for row in rows):
         channels, height, width = image_shape
         raise UserError(
-            f"No family can do {height}x{width}x{channels} (height, width, channels): {rows[0].refusal}. "
+            f"No family can do {height}x{width}x{channels} (height, width, channels): all need 1 or 3 channels, and "
+            f"{rows[0].family.sizes}. "
             "Choose another size with --size, or data.image_size and data.channels in params.yaml."
         )
     if json:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ganops.models import FAMILIES, Family, ModelSpec, family_spec
@@ -61,7 +62,7 @@ def print_families(console: Console, image_shape: tuple[int, int, int], rows: li
         show_lines=True,
     )
     table.add_column("family", no_wrap=True)
-    table.add_column("what it is, and its source", ratio=1)
+    table.add_column("what it is, its source, as trained there", ratio=1)
     for column in ("weights\nG", "weights\nD", "MMAC\nG", "MMAC\nD"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("good for", ratio=1)
@@ -88,10 +89,13 @@ def _caption(rows: list[FamilyRow]) -> str:
 
 
 def table_cells(row: FamilyRow) -> list[str]:
-    """Name, title and source, weights of G and D, millions of MACs of G and D, what it is good for."""
+    """Name, title, source and recipe, weights of G and D, millions of MACs of G and D, what it is good for."""
     family = row.family
     marks = "†" * family.batch_norm + "§" * (not family.promotable)
-    names = [f"[bold]{row.name}[/]{marks}", f"{family.title}\n[dim]{family.source}[/]"]
+    trained = (
+        f"{family.trained}; width {family.default_width}, z {row.spec.z_dim if row.spec else family.default_z_dim}"
+    )
+    names = [f"[bold]{row.name}[/]{marks}", f"{family.title}\n[dim]{family.source}\n{escape(trained)}[/]"]
     if row.cost is None:
         return [*names, "", "", "", "", f"Not at this size: {row.refusal}."]
     players = (row.cost.generator, row.cost.discriminator)

@@ -111,8 +111,12 @@ class RunSummary:
         )
 
     def remarks(self) -> list[tuple[str, str]]:
-        """(candidate, remark) of every training that had something to say."""
-        return [(row.name, remark) for row in self.candidates for remark in row.remarks]
+        """(candidate, why it failed or what its training had to say) of all where there is something to say."""
+        return [
+            (row.name, remark)
+            for row in self.candidates
+            for remark in (*([row.failure] if row.failure else []), *row.remarks)
+        ]
 
     def table(self) -> list[dict[str, str]]:
         """Rows for a plain table, best first."""

@@ -10,6 +10,7 @@ from ganops.training.ranks import Ranks
 from ganops.training.state import TrainingState
 
 _DEAREST_EVALUATION = 0.05
+_EVALUATIONS_TO_JUDGE_BY = 4
 _LARGEST = {"gamma": 1e3, "instance_noise": 2.0, "weight_decay": 1.0}
 """Above these, each is the likelier reason for a divergence than the learning rates."""
 
@@ -27,6 +28,25 @@ def diverged(reason: str, candidate: CandidateConfig, config: TrainConfig) -> st
         f"Training diverged: {reason}, after {config.guard.max_rollbacks} rollbacks to an earlier checkpoint, each "
         f"with {config.guard.lr_factor:g} times the learning rates. {remedy} of this candidate in params.yaml."
     )
+
+
+def went_back(state: TrainingState, scale: float) -> str:
+    """Where a training goes on after a rollback, and how; scale: what is left of the learning rates."""
+    return (
+        f"went back to {state.images_seen:,} images, with {scale:g} times the learning rates of params.yaml from there "
+        "on; lower them there, and no time is lost to this"
+    )
+
+
+def early_best(state: TrainingState, stopped: str | None) -> list[str]:
+    """A training whose second half was in vain; one that was stopped has said so."""
+    evaluations = [line for line in state.lines if line["fd"] is not None]
+    if stopped or len(evaluations) < _EVALUATIONS_TO_JUDGE_BY or state.best.images_seen > state.images_seen / 2:
+        return []
+    return [
+        f"The Fréchet distance had no new best after {state.best.images_seen:,} of {state.images_seen:,} images. Lower "
+        "kimg, or, if it should go on getting better, the learning rates."
+    ]
 
 
 def blind_guard(candidate: CandidateConfig, config: TrainConfig) -> list[str]:

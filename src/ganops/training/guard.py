@@ -15,6 +15,8 @@ from typing import Any, ClassVar, final
 from ganops.config import TrainingGuardConfig
 
 Line = Mapping[str, Any]
+Found = tuple[str, str]
+"""What the matter is, and a sentence on what to change."""
 
 
 @final
@@ -81,7 +83,8 @@ def decide(lines: Sequence[Line], config: TrainingGuardConfig) -> Verdict:
         return Continue()  # it ends by itself
     for judge in (_collapsed, _stuck, _drifted_away, _decided):
         if (found := judge(since, config)) is not None:
-            return Stop(f"{found}, when {last['images_seen']:,} images had been shown")
+            what, remedy = found
+            return Stop(f"{what}, when {last['images_seen']:,} images had been shown. {remedy}")
     return Continue()
 
 
@@ -95,16 +98,19 @@ def lr_scale(lines: Sequence[Line], config: TrainingGuardConfig) -> float:
     return config.lr_factor ** rollbacks(lines)
 
 
-def _collapsed(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+def _collapsed(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | None:
     """Diversity that was there is gone."""
     evaluated = _with_diversity(lines)
     recent = evaluated[-config.diversity_patience :]
     if not _had_diversity(evaluated, config) or not all(_is_low(line, config) for line in recent):
         return None
-    return f"the generator collapsed: {_low(recent[-1], config)} in {config.diversity_patience} evaluations in a row"
+    return (
+        f"the generator collapsed: {_low(recent[-1], config)} in {config.diversity_patience} evaluations in a row",
+        "Lower generator_lr, or take the relativistic objective with penalty r1_r2.",
+    )
 
 
-def _stuck(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+def _stuck(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | None:
     """There never was any diversity, which at the beginning all generators lack, and nothing gets better.
 
     While a slow one learns, its distance goes up and down, and so this takes the patience of the distance.
@@ -117,11 +123,12 @@ def _stuck(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
         return None
     return (
         f"the generator did not get going: {_low(recent[-1], config)}, and the Fréchet distance had no new best, "
-        f"in {config.fd_patience} evaluations in a row"
+        f"in {config.fd_patience} evaluations in a row",
+        "Raise its learning rates or its width, or take another family or objective.",
     )
 
 
-def _drifted_away(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+def _drifted_away(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | None:
     recent = [line for line in lines if line.get("fd") is not None][-config.fd_patience :]
     if len(recent) < config.fd_patience or _young(recent[0], config):
         return None
@@ -129,19 +136,31 @@ def _drifted_away(lines: Sequence[Line], config: TrainingGuardConfig) -> str | N
         return None
     return (
         f"the Fréchet distance was {recent[-1]['fd']:.4g}, above {config.fd_factor:g} times its best of "
-        f"{recent[-1]['best_fd']:.4g}, in {config.fd_patience} evaluations in a row"
+        f"{recent[-1]['best_fd']:.4g}, in {config.fd_patience} evaluations in a row",
+        "The best generator is kept; lower the learning rates, or kimg to where it was best.",
     )
 
 
-def _decided(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
+def _decided(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | None:
     recent = lines[-config.patience :]
     if len(recent) < config.patience:
         return None
+    for_long = f"in {_lines(config.patience)} of the log"
     if all(abs(line["real_logit"] - line["fake_logit"]) < config.lost for line in recent):
-        return f"the discriminator lost for good: real and generated were the same to it in {config.patience} lines"
+        return (
+            f"the discriminator lost for good: real and generated were the same to it (guard.lost) {for_long}",
+            "Lower generator_lr, or raise discriminator_lr.",
+        )
     if all(line["grad_norm_generator"] < config.vanished for line in recent):
-        return f"the discriminator won for good: the generator's gradient had vanished in {config.patience} lines"
+        return (
+            f"the discriminator won for good: the generator's gradient had vanished (guard.vanished) {for_long}",
+            "Lower discriminator_lr, give it a penalty, or take another objective than minimax.",
+        )
     return None
+
+
+def _lines(count: int) -> str:
+    return f"{count} line{'s' * (count != 1)} in a row"
 
 
 def _with_diversity(lines: Sequence[Line]) -> Sequence[Line]:

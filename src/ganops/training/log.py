@@ -123,4 +123,4 @@ def _note(state: TrainingState, images_per_second: float | None) -> str:
     said = [f"fd {last['fd']:.4g} (best {last['best_fd']:.4g})"] if last else []
     if images_per_second is not None:
         said.append(f"{images_per_second:,.0f} images/s")
-    return ", ".join(said)
+    return ", ".join(said) or "no evaluation yet"

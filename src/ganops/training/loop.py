@@ -22,7 +22,7 @@ from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
 from ganops.models import Generator, ModelSpec, images_by_class
 from ganops.progress import Progress, silent
-from ganops.training.advice import blind_guard, dear_evaluation, diverged, too_many_threads
+from ganops.training.advice import blind_guard, dear_evaluation, diverged, early_best, too_many_threads, went_back
 from ganops.training.allocator import keep_pages
 from ganops.training.captured import Step, step_for
 from ganops.training.checkpoint import CheckpointStore
@@ -130,7 +130,7 @@ def train(
             case Rollback(reason):
                 state = _rolled_back(fresh(), state, checkpoints, steps)
                 scale = lr_scale(state.lines, config.guard)
-                log.say(state, f"{reason}: went back to {state.images_seen:,} images with lower learning rates")
+                log.say(state, f"{reason}: {went_back(state, scale)}")
             case Stop(reason):
                 stopped = reason
                 log.say(state, f"stopped: {reason}")
@@ -151,7 +151,7 @@ def train(
         state.precision,
         resumed_at,
         stopped,
-        (*log.notes, *blind_guard(candidate, config), *dear_evaluation(state, config)),
+        (*log.notes, *blind_guard(candidate, config), *early_best(state, stopped), *dear_evaluation(state, config)),
     )
 
 

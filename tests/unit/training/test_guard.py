@@ -137,7 +137,7 @@ def test_a_game_that_is_decided_is_stopped(keys: dict[str, float], said: str) ->
     lines = [line(kimg) for kimg in range(5)] + [line(kimg, **keys) for kimg in range(5, 8)]
     assert judged(lines) == [Continue] * 7 + [Stop]
     verdict = decide(lines, CONFIG)
-    assert isinstance(verdict, Stop) and said in verdict.reason
+    assert isinstance(verdict, Stop) and said in verdict.reason and "discriminator_lr" in verdict.reason.split(". ")[1]
 
 
 def test_a_course_is_judged_from_its_last_rollback() -> None:

@@ -46,6 +46,13 @@ def test_dear_evaluation_is_said(tmp_path: Path) -> None:
     assert any("evaluate_every_kimg" in note for note in result.notes)
 
 
+@pytest.mark.parametrize(("distances", "said"), [([5.0, 6.0, 7.0, 6.0], 1), ([5.0, 6.0, 4.0, 5.0], 0)])
+def test_a_second_half_in_vain_is_said(tmp_path: Path, distances: list[float], said: int) -> None:
+    course = iter(distances)
+    result = run(tmp_path, score=lambda generator: Evaluation(next(course), 1.0))
+    assert len([note for note in result.notes if "no new best after 104 of 400 images" in note]) == said
+
+
 def test_a_training_that_is_stopped_before_it_is_evaluated_says_nothing_of_dear_evaluations(tmp_path: Path) -> None:
     def slow(generator: Generator) -> Evaluation:
         time.sleep(0.5)
