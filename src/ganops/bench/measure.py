@@ -46,7 +46,7 @@ class Lesson:
 @final
 @dataclass(frozen=True)
 class Match:
-    """One comparison: a candidate, and the reference that trains the same networks its own way."""
+    """One comparison: a candidate, and the reference that trains the same networks its own way, at the same rates."""
 
     name: str
     candidate: CandidateConfig
@@ -56,7 +56,7 @@ class Match:
 MATCHES = (
     Match(
         "dcgan, non-saturating",
-        CandidateConfig(family="dcgan", objective="non_saturating", width=32, z_dim=64),
+        CandidateConfig(family="dcgan", objective="non_saturating", width=32, z_dim=64, warm_up_kimg=0.0),
         PlainLoop,
     ),
     Match(
@@ -67,6 +67,7 @@ MATCHES = (
             gamma=1.0,
             width=16,
             z_dim=64,
+            warm_up_kimg=0.0,
             generator_lr=6e-4,
             discriminator_lr=3e-4,
             betas=(0.0, 0.99),
@@ -81,6 +82,7 @@ MATCHES = (
             gamma=1.0,
             width=16,
             z_dim=64,
+            warm_up_kimg=0.0,
             generator_lr=2e-4,
             discriminator_lr=2e-4,
             betas=(0.0, 0.99),
