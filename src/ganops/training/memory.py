@@ -14,6 +14,9 @@ from ganops.training.state import TrainingState
 
 T = TypeVar("T")
 
+_SAID_ON_CPUS = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory object")
+"""How torch's allocator and oneDNN say that memory is short; oneDNN says the same where something else is wrong."""
+
 
 def within_memory(state: TrainingState, batch: Batch, phase: Callable[[Batch, int], T]) -> T:
     """What `phase(batch, images at a time)` returns, with `state.micro_batch` halved until it fits in memory.
@@ -30,11 +33,12 @@ def within_memory(state: TrainingState, batch: Batch, phase: Callable[[Batch, in
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
+            said = str(error)
             # go on outside of the handler: its traceback holds the tensors of the failed attempt
         _release()
         size = min(state.micro_batch, len(batch)) // 2
         if size == 0:
-            raise ConfigError("Not even one image fits in the device's memory. Lower this candidate's width.")
+            raise ConfigError(f"Not even one image fits in the device's memory ({said}). Lower this candidate's width.")
         if state.mixes_images and state.ranks.count > 1:  # to try out what fits, all ranks would have to take part
             raise ConfigError(_advice_to_several(len(batch), state.ranks.count))
         if state.mixes_images:
@@ -43,8 +47,10 @@ def within_memory(state: TrainingState, batch: Batch, phase: Callable[[Batch, in
 
 
 def out_of_memory(error: Exception) -> bool:
-    """torch has a class of error for accelerators alone: on a CPU, its allocator raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    """torch has a class of error for accelerators alone: on a CPU, it raises a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in _SAID_ON_CPUS)
 
 
 @contextmanager

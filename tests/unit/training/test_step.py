@@ -130,19 +130,19 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(
 class _Stingy(nn.Module):
     """A first layer that has no memory for more than `most` images at once."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, error: Exception) -> None:
         super().__init__()
-        self._most = most
+        self._most, self._error = most, error
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if len(images) > self._most:
-            raise torch.OutOfMemoryError
+            raise self._error
         return images
 
 
-def with_little_memory(candidate: CandidateConfig, most: int) -> TrainingState:
+def with_little_memory(candidate: CandidateConfig, most: int, error: Exception | None = None) -> TrainingState:
     state = fresh_state(spec_of(candidate, SHAPE), candidate, 0, torch.device("cpu"), "float32", 8)
-    state.discriminator.layers.insert(0, _Stingy(most))
+    state.discriminator.layers.insert(0, _Stingy(most, error or torch.OutOfMemoryError()))
     return state
 
 
@@ -156,6 +156,21 @@ def test_out_of_memory_halves_the_parts_and_ends_in_the_same_weights(most: int, 
     for player in ("generator", "discriminator"):
         for one, other in zip(getattr(scarce, player).parameters(), getattr(plenty, player).parameters(), strict=True):
             torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes."),
+        RuntimeError("could not create a primitive"),
+    ],
+)
+def test_what_says_on_a_cpu_that_memory_is_short(error: Exception) -> None:
+    candidate = CASES["lite"]
+    state = with_little_memory(candidate, 5, error)
+    train_step(state, candidate, candidate.gamma, [batch_of(candidate, torch.Generator().manual_seed(0), 8)])
+    assert state.micro_batch == 2
 
 
 def test_with_batch_norm_it_names_the_batch_that_fits() -> None:
