@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganops.config import Config
-from ganops.errors import RankLost, WorkspaceError
+from ganops.errors import RankLost, UserError, WorkspaceError
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
 from ganops.evaluation.reference import select_features
@@ -114,8 +114,18 @@ def _train_in_torchrun(task: TrainTask, progress: Progress) -> TrainingReport:
 
 
 def _scorer(task: TrainTask) -> Callable[[Generator], Evaluation]:
-    """Fréchet distance on `select` and diversity against it, from the same z each time."""
+    """Fréchet distance on `select` and diversity against it, from the same z each time.
+
+    Raises:
+        UserError: the reference is of images of another shape.
+    """
     extractor = load_extractor(task.layout.reference / "extractor")
+    made_for, shape = extractor.card.image_shape, task.dataset.image_shape
+    if made_for not in (None, shape):
+        raise UserError(
+            f"{task.layout.reference} was made for images of {made_for} (channels, height, width), and those that are "
+            f"prepared are {shape}. Run `ganops reference`, then train again."
+        )
     reference = FeatureStats.from_features(select_features(task.layout.reference, extractor.dim))
     count = task.config.train.evaluate_images
     moved = cache(extractor.to)

@@ -12,6 +12,7 @@ from ganops.data.prepared import PreparedDataset, PreparedSplit, load
 from ganops.errors import ConfigError, WorkspaceError
 from ganops.layout import Layout
 from ganops.models import FAMILIES, ModelSpec, family_spec
+from ganops.stages.training_report import REPORT
 from ganops.training.checkpoint import CheckpointStore, checkpoint_key
 
 _HOW_NOT_WHAT = frozenset({"launcher", "processes", "timeout_seconds", "cuda_graph"})
@@ -67,18 +68,22 @@ class TrainTask:
 def train_task(layout: Layout, config: Config, candidate: str, code_digest: str) -> TrainTask:
     """Raises what `train` raises of what it finds."""
     chosen = config.candidate(candidate)
-    _refuse_files_for_folders(layout, candidate)
+    _refuse_what_is_in_the_way(layout, candidate)
     dataset = load(layout.prepared)
     split = dataset.split("train")
     _refuse_batch(config, candidate, len(split))
     return TrainTask(layout, config, candidate, _spec(chosen, candidate, dataset, split), dataset, split, code_digest)
 
 
-def _refuse_files_for_folders(layout: Layout, name: str) -> None:
+def _refuse_what_is_in_the_way(layout: Layout, name: str) -> None:
     """Raises WorkspaceError: what would only be found out when the training is over."""
-    for path in (layout.train_dir(name) / "samples", layout.snapshot(name)):
-        if path.exists() and not path.is_dir():
+    emptied = (layout.train_dir(name) / "samples", layout.snapshot(name))  # not what a link leads to
+    for path in (*emptied, layout.train_dir(name), layout.checkpoints):
+        if (path.is_symlink() and path in emptied) or (path.exists() and not path.is_dir()):
             raise WorkspaceError(f"{path} is in the way: a folder belongs there. Move it away, then train again.")
+    report = layout.train_dir(name) / REPORT
+    if report.is_dir():
+        raise WorkspaceError(f"{report} is in the way: a file belongs there. Move it away, then train again.")
 
 
 def _refuse_batch(config: Config, name: str, num_images: int) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class _MeanPixels:
     """Stands for the pinned extractor: four means of an image."""
 
     dim = 4
+    card = SimpleNamespace(image_shape=SHAPE)
 
     def features(self, images_u8: Any) -> np.ndarray[Any, Any]:
         images = np.asarray(images_u8).astype(np.float32).reshape(len(images_u8), 2, 4, 2, 4)
@@ -369,6 +371,29 @@ def test_a_file_where_a_folder_belongs_is_named_before_anything_is_trained(layou
     with pytest.raises(WorkspaceError, match=rf"train/{name} is in the way"):
         train(layout, config_with(), "a", "code")
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["samples", "snapshot", "report.json"])
+def test_what_is_in_the_way_is_named_before_anything_is_trained(layout: Layout, tmp_path: Path, name: str) -> None:
+    elsewhere, path = tmp_path / "elsewhere", layout.train_dir("a") / name
+    elsewhere.mkdir()
+    path.parent.mkdir(parents=True)
+    if name == "report.json":
+        path.mkdir()
+    else:
+        path.symlink_to(elsewhere)
+    with pytest.raises(WorkspaceError, match=rf"train/{name} is in the way"):
+        train(layout, config_with(), "a", "code")
+    assert list(path.parent.iterdir()) == [path] and not list(elsewhere.iterdir())
+
+
+def test_a_reference_of_images_of_another_shape_is_found_before_anything_is_trained(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_MeanPixels, "card", SimpleNamespace(image_shape=(3, 9, 9)))
+    with pytest.raises(UserError, match=r"made for images of \(3, 9, 9\).*`ganops reference`"):
+        train(layout, config_with(), "a", "code")
+    assert not (layout.train_dir("a") / "stats.jsonl").exists()
 
 
 @pytest.mark.parametrize(
