@@ -122,6 +122,8 @@ class App:
 
     @cached_property
     def pipeline(self) -> DvcPipeline:
+        """DVC, with the code digests fresh that its stages depend on: who asks nothing of it waits for neither."""
+        code.refresh(self.layout.code)
         return DvcPipeline(self.layout)
 
     @cached_property
@@ -166,9 +168,9 @@ class App:
     @cached_property
     def notary(self) -> WorkspaceNotary:
         """States where versions come from, and holds them to it."""
-        repository = GitRepository(self.layout.root)
+        repository, data_version = GitRepository(self.layout.root), DvcPipeline(self.layout).data_version
         return WorkspaceNotary(
-            self.workspace, self.registry, self.journal, self.tracker, self.keys, repository, self.pipeline.data_version
+            self.workspace, self.registry, self.journal, self.tracker, self.keys, repository, data_version
         )
 
     @cached_property
@@ -415,14 +417,13 @@ def promotion_lock(
 
 
 def open_app(start: Path, observe: Observer | None = None, reading: bool = False) -> App:
-    """The workspace at or above `start`, with its code digests fresh. reading: who looks only makes no database."""
+    """The workspace at or above `start`. reading: who looks only makes no database."""
     _require_vendors()
     return replace(_opened(workspaces.load(workspaces.find(start)), observe), reading=reading)
 
 
 def _opened(workspace: Workspace, observe: Observer | None = None) -> App:
     workspaces.require_writable(workspace.layout)
-    code.refresh(workspace.layout.code)
     return App(workspace, observe or _observer, threading.BoundedSemaphore(workspace.config.run.parallel))
 
 
