@@ -1,4 +1,8 @@
-"""The only place that builds adapters: it reads the environment and imports each vendor lazily."""
+"""The only place that builds adapters: it reads the environment and imports each vendor lazily.
+
+And each stage that computes with networks, within the method that runs it: torch takes seconds to import, and who only
+looks (`status`, `history`, `doctor`, `audit show`) has no use for it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from ganops import __version__
 from ganops import workspace as workspaces
@@ -29,11 +33,11 @@ from ganops.adapters.key_ring import WorkspaceKeys, require_public_key
 from ganops.adapters.mlflow_registry import MlflowRegistry
 from ganops.adapters.mlflow_store import MlflowStore, open_store, read_store
 from ganops.adapters.mlflow_tracker import MlflowTracker
+from ganops.adapters.parent_run import ParentRun
 from ganops.adapters.postgres_lock import postgres_lock
 from ganops.adapters.prefect_server import next_run, serve, start_server
 from ganops.adapters.servers import require_servers
 from ganops.adapters.surroundings import surroundings
-from ganops.adapters.training_record import ParentRun, TrainingRecord
 from ganops.config import MAX_SEED
 from ganops.errors import FlowError, GanOpsError, UserError, WorkspaceError
 from ganops.layout import Layout
@@ -48,22 +52,22 @@ from ganops.provenance.verification import Audit
 from ganops.reports.findings import Finding
 from ganops.reports.summary import RunSummary
 from ganops.stages.agreement import require_agreement
-from ganops.stages.approval import approve, reject
 from ganops.stages.attest import WorkspaceNotary
 from ganops.stages.audit import audit
 from ganops.stages.doctor import examine, lock_fault
-from ganops.stages.evaluate import require_report
+from ganops.stages.evaluated import require_report
 from ganops.stages.heads import JournalSeal
-from ganops.stages.promote import Promotion, promote
-from ganops.stages.register import Registration, register
+from ganops.stages.promotion import Promotion
 from ganops.stages.registrar import Registrar, unsaid
+from ganops.stages.registration import Registration
 from ganops.stages.report import report
-from ganops.stages.reproduce import reproduce
-from ganops.stages.rollback import rollback
 from ganops.stages.session import opened
 from ganops.stages.sources import Sources
 from ganops.stages.tags import mark_of
 from ganops.workspace import Workspace, exclusive
+
+if TYPE_CHECKING:
+    from ganops.adapters.training_record import TrainingRecord
 
 __all__ = ["App", "ParentRun", "Promotion", "Registration", "RunSummary", "When"]
 
@@ -118,6 +122,8 @@ class App:
 
     @cached_property
     def pipeline(self) -> DvcPipeline:
+        """DVC, with the code digests fresh that its stages depend on: who asks nothing of it waits for neither."""
+        code.refresh(self.layout.code)
         return DvcPipeline(self.layout)
 
     @cached_property
@@ -162,9 +168,9 @@ class App:
     @cached_property
     def notary(self) -> WorkspaceNotary:
         """States where versions come from, and holds them to it."""
-        repository = GitRepository(self.layout.root)
+        repository, data_version = GitRepository(self.layout.root), DvcPipeline(self.layout).data_version
         return WorkspaceNotary(
-            self.workspace, self.registry, self.journal, self.tracker, self.keys, repository, self.pipeline.data_version
+            self.workspace, self.registry, self.journal, self.tracker, self.keys, repository, data_version
         )
 
     @cached_property
@@ -186,11 +192,15 @@ class App:
 
     def reproduce(self, version: int, folder: Path, progress: Progress) -> Reproduction:
         """Make a version again in `folder`, from its statement alone."""
+        from ganops.stages.reproduce import reproduce
+
         facts = self.sources.require_stated(version)
         return reproduce(facts, folder, DvcPipeline, DvcStore(self.layout).restore, progress)
 
     @cached_property
     def record(self) -> TrainingRecord:
+        from ganops.adapters.training_record import TrainingRecord
+
         return TrainingRecord(self.workspace, self.tracker, self.pipeline.data_version())
 
     def versions(self) -> Sequence[ModelVersion]:
@@ -241,6 +251,8 @@ class App:
 
     def register(self) -> Registration:
         """The best candidate becomes the challenger, unless that very snapshot is a version already."""
+        from ganops.stages.register import register
+
         self.observe("register", 0, 0, "")
         registration = register(self.workspace, self.registrar, self.record.known_run)
         if registration.new and self.keys.signs_as is None:
@@ -256,6 +268,8 @@ class App:
 
     def decide(self, number: int, dry_run: bool = False) -> Promotion:
         """The gate's decision on version `number` and the champion, carried out unless it is a dry run."""
+        from ganops.stages.promote import promote
+
         self.observe("promote", 0, 0, "")
         promotion = promote(self.workspace, self.registrar, number, partial(self.observe, "promote"), dry_run)
         self.observe("promote", 1, 1, "done")
@@ -263,14 +277,20 @@ class App:
 
     def approve(self, number: int, by: str, reason: str) -> Entry:
         """Promote a version that waits for a person."""
+        from ganops.stages.approval import approve
+
         return approve(self.registrar, number, by, reason)
 
     def reject(self, number: int, by: str, reason: str) -> Entry:
         """Refuse a version that waits for a person."""
+        from ganops.stages.approval import reject
+
         return reject(self.registrar, number, by, reason)
 
     def rollback(self, to: int | None, reason: str) -> Entry:
         """Make an earlier champion the champion again."""
+        from ganops.stages.rollback import rollback
+
         return rollback(self.registrar, to, reason)
 
     def doctor(self, repair: bool, adopt: bool) -> list[Finding]:
@@ -397,14 +417,13 @@ def promotion_lock(
 
 
 def open_app(start: Path, observe: Observer | None = None, reading: bool = False) -> App:
-    """The workspace at or above `start`, with its code digests fresh. reading: who looks only makes no database."""
+    """The workspace at or above `start`. reading: who looks only makes no database."""
     _require_vendors()
     return replace(_opened(workspaces.load(workspaces.find(start)), observe), reading=reading)
 
 
 def _opened(workspace: Workspace, observe: Observer | None = None) -> App:
     workspaces.require_writable(workspace.layout)
-    code.refresh(workspace.layout.code)
     return App(workspace, observe or _observer, threading.BoundedSemaphore(workspace.config.run.parallel))
 
 

@@ -17,7 +17,7 @@ from statistics import NormalDist
 from typing import Any, Literal, final
 
 from ganops.config import GateConfig, GuardConfig
-from ganops.evaluation.compare import Comparison
+from ganops.evaluation.comparison import Comparison
 from ganops.evaluation.estimate import Measurement, number_to_json
 
 Verdict = Literal["passed", "failed", "not_applied"]

@@ -56,6 +56,10 @@ class Layout:
     def snapshot(self, name: str) -> Path:
         return self.train_dir(name) / "snapshot"
 
+    def snapshot_card(self, name: str) -> Path:
+        """The file of a snapshot that says what it is, and names the digests of all others."""
+        return self.snapshot(name) / "model.json"
+
     def evaluate_dir(self, name: str) -> Path:
         return self.candidate(name) / "evaluate"
 

@@ -13,13 +13,13 @@ from user_shell import Shell
 from ganops import bootstrap, workspace
 from ganops.bootstrap import App
 from ganops.commands import provenance, versions
-from ganops.evaluation.compare import Comparison, Contrast
+from ganops.evaluation.comparison import Comparison, Contrast
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import test_reference as read_reference
 from ganops.layout import Layout
 from ganops.models import build_generator, load_snapshot, save_snapshot
-from ganops.stages.evaluate import require_report
+from ganops.stages.evaluated import require_report
 from ganops.stages.promote import Pair
 
 pytestmark = pytest.mark.slow

@@ -48,6 +48,14 @@ def test_an_auditor_finds_what_a_run_made_as_it_is_stated(trained: Shell) -> Non
     assert [remark for remark in audit["remarks"] if not remark.startswith("NOT SIGNED: version 1.")] == []
 
 
+@pytest.mark.parametrize("command", ["status --json", "history", "doctor", "recover", "audit show 1", "audit verify 1"])
+def test_who_only_looks_does_not_wait_for_torch(copied: Shell, command: str) -> None:
+    program = "import sys; sys.modules['torch'] = None; from ganops.cli import main; main()"
+    started = [sys.executable, "-c", program, *command.split()]
+    looked = subprocess.run(started, cwd=copied.folder, capture_output=True, text=True, timeout=600)
+    assert looked.returncode == 0, looked.stderr
+
+
 def test_mlflow_holds_a_run_for_each_candidate_under_one_parent(trained: Shell) -> None:
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{trained.folder}/.ganops/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("generator")

@@ -17,7 +17,7 @@ from ganops import workspace as workspaces
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
 from ganops.bootstrap import App
 from ganops.evaluation import reference as references
-from ganops.evaluation.compare import Comparison, Contrast
+from ganops.evaluation.comparison import Comparison, Contrast
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.protocol import Protocol
 from ganops.files import digest_json, write_json

@@ -20,7 +20,7 @@ from postgres_server import Postgres
 
 from ganops import workspace as workspaces
 from ganops.bootstrap import App
-from ganops.evaluation.compare import Comparison
+from ganops.evaluation.comparison import Comparison
 from ganops.gate import decide
 from ganops.layout import Layout
 from ganops.ports import ModelVersion

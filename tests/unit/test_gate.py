@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ganops.config import FirstPromotionConfig, GateConfig, GuardConfig, GuardsConfig
 from ganops.errors import IncomparableReports
-from ganops.evaluation.compare import Comparison, Contrast, compare
+from ganops.evaluation.compare import compare
+from ganops.evaluation.comparison import Comparison, Contrast
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample

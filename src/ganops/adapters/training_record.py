@@ -5,13 +5,12 @@ The run begins with the first line of `stats.jsonl`: a candidate that DVC skips 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self, final
+from dataclasses import dataclass
+from typing import Any, final
 
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
+from ganops.adapters.parent_run import ParentRun
 from ganops.adapters.stats_follower import StatsFollower
 from ganops.files import read_json
 from ganops.models.families import family_spec
@@ -21,34 +20,6 @@ from ganops.workspace import Workspace
 
 OnLine = Callable[[str], None]
 OnStats = Callable[[Mapping[str, Any]], None]
-
-
-@final
-@dataclass
-class ParentRun:
-    """The run that one flow run's candidates lie under; begun by the first of them."""
-
-    tracker: Tracker
-    name: str
-    tags: Mapping[str, str]
-    run: str | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def begun(self) -> str:
-        """Its id; two candidates that begin at once get the same."""
-        with self._lock:
-            if self.run is None:
-                self.run = self.tracker.start(self.name, None, {}, self.tags)
-            return self.run
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.run is not None:
-            self.tracker.end(self.run, succeeded=kind is None)
 
 
 @final

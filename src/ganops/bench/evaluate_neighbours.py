@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from ganops.bench.rows import Row, relative
-from ganops.evaluation.manifold import NEIGHBOURS, ManifoldReference, manifold_values
+from ganops.evaluation.conventions import NEIGHBOURS
+from ganops.evaluation.manifold import ManifoldReference, manifold_values
 
 PART = "neighbours"
 IMAGES, DIMENSIONS = 10_000, 2048

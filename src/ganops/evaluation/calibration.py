@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ganops.evaluation.compare import Comparison, Contrast, compare
+from ganops.evaluation.compare import compare
+from ganops.evaluation.comparison import Comparison, Contrast
 from ganops.evaluation.estimate import F64, Estimate
 from ganops.evaluation.feature_stats import FeatureStats
 from ganops.evaluation.frechet import root_and_whitening

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ganops.errors import ExtractorError, TooFewImages
+from ganops.evaluation.conventions import INCEPTION_SCORE_SPLITS
 from ganops.evaluation.estimate import Estimate
 
-SPLITS = 10
 _TINY = np.finfo(np.float64).tiny
 
 
-def inception_score(probabilities: npt.NDArray[np.floating], splits: int = SPLITS) -> Estimate:
+def inception_score(probabilities: npt.NDArray[np.floating], splits: int = INCEPTION_SCORE_SPLITS) -> Estimate:
     """exp(mean KL(p(y|x) ‖ p(y))) of probabilities (n, classes), averaged over `splits` equal parts, as published.
 
     1 is the least, the number of classes the most. It looks at no real image. An image's influence is its

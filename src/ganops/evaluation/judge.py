@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ganops.evaluation.classes import ClassRow, class_coverage, class_table
+from ganops.evaluation.conventions import PAIRWISE_LIMIT
 from ganops.evaluation.distances import subset_rows
 from ganops.evaluation.estimate import Estimate
 from ganops.evaluation.fd_star import frechet_estimates
 from ganops.evaluation.inception_score import inception_score
 from ganops.evaluation.kernel import KernelReference, kid, kid_subsets, scaled
 from ganops.evaluation.manifold import ManifoldReference, manifold
-from ganops.evaluation.memorisation import Offender, copies, memorisation
+from ganops.evaluation.memorisation import copies, memorisation
 from ganops.evaluation.mifid import NearestTraining, mifid
-from ganops.evaluation.protocol import PAIRWISE_LIMIT
+from ganops.evaluation.offender import Offender
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sample import Sample
 from ganops.evaluation.threads import one_thread

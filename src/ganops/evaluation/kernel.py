@@ -15,13 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganops.evaluation.conventions import KID_SUBSET_SEED, KID_SUBSET_SIZE, KID_SUBSETS
 from ganops.evaluation.distances import inner_products, squared_norms
 from ganops.evaluation.estimate import F64, Estimate
 from ganops.evaluation.feature_stats import Features, checked, checked_reference, same_width
-
-SUBSETS, SUBSET_SIZE, SUBSET_SEED = 100, 1000, 2020
-"""torch-fidelity's defaults. Where a side has fewer images than a subset, the subsets have its size."""
-
 
 _ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """Of the mean kernel value: a figure below it may be rounding alone. Against longer floats, figures were off by at
@@ -77,9 +74,9 @@ def kid_subsets(
     whole: Estimate,
     generated: Features,
     reference: Features,
-    subsets: int = SUBSETS,
-    size: int = SUBSET_SIZE,
-    seed: int = SUBSET_SEED,
+    subsets: int = KID_SUBSETS,
+    size: int = KID_SUBSET_SIZE,
+    seed: int = KID_SUBSET_SEED,
 ) -> Estimate:
     """The mean of `kid` over `subsets` pairs of subsets, each of `size` images of either side drawn without
     replacement by NumPy's legacy generator from `seed`: torch-fidelity's protocol and numbers.

@@ -26,12 +26,12 @@ import torch
 from torch import Tensor
 
 from ganops.errors import TooFewImages
+from ganops.evaluation.conventions import NEIGHBOURS
 from ganops.evaluation.distances import squared_distances, without_self
 from ganops.evaluation.estimate import Estimate
 from ganops.evaluation.feature_stats import Features, checked, checked_reference, same_width
 from ganops.evaluation.subsampling import PARTITIONS, block_figures
 
-NEIGHBOURS = 5
 MOST_REPEATED = 0.5
 """Share of a reference's samples that may have so many equals as there are neighbours."""
 _HALVES = 2

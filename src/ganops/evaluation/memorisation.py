@@ -15,29 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganops.evaluation.conventions import COPIES_LOWEST_SHARE
 from ganops.evaluation.distances import centred, nearest
 from ganops.evaluation.estimate import F64, Estimate
 from ganops.evaluation.feature_stats import Features
+from ganops.evaluation.offender import Offender
 from ganops.evaluation.subsampling import BLOCKS, PARTITIONS, block_figures
 
 MIN_IMAGES = 6 * BLOCKS
-LOWEST_SHARE, LOWEST_COUNT = 0.002, 5
-"""The alarm's percentile: that share of the real images, and never fewer than so many."""
+LOWEST_COUNT = 5
+"""The alarm's percentile is never of fewer real images than so many."""
 OFFENDERS = 8
 _NONE: F64 = np.empty(0)
-
-
-@final
-@dataclass(frozen=True)
-class Offender:
-    """A generated image that lies suspiciously near to a training image.
-
-    generated: its row. train: the training image's row. nearness: `_nearness`, 0 is a copy, 1/2 is usual.
-    """
-
-    generated: int
-    train: int
-    nearness: float
 
 
 @final
@@ -88,7 +77,7 @@ def copies(generated: Features, train: Features, held_out: Features) -> Copies:
     real, fake, known = centred(held_out, generated, train)
     ours, rows = _nearness(fake, known, real[:size])
     null, _ = _nearness(real[size:], known, real[:size])
-    lowest = max(LOWEST_COUNT, round(LOWEST_SHARE * len(null)))
+    lowest = max(LOWEST_COUNT, round(COPIES_LOWEST_SHARE * len(null)))
     threshold = null.sort().values[lowest - 1]
     low, null_low = (ours <= threshold).double(), (null <= threshold).double()
     share = Estimate((low.mean() - null_low.mean()).item(), low.numpy(), null_low.numpy())

@@ -13,12 +13,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ganops.evaluation.conventions import MIFID_THRESHOLD
 from ganops.evaluation.distances import inner_products
 from ganops.evaluation.estimate import Estimate
 from ganops.evaluation.feature_stats import Features, checked, same_width
-
-THRESHOLD = 0.1
-"""τ: a distance above it is no sign of memorisation."""
 
 
 @final
@@ -50,7 +48,7 @@ def mifid(plain: Estimate, nearest: NearestTraining) -> Estimate:
     to those and scaled to all.
     """
     penalty = nearest.mean
-    if penalty >= THRESHOLD:
+    if penalty >= MIFID_THRESHOLD:
         return plain
     if penalty == 0:
         return Estimate(math.inf, plain.generated, plain.reference)

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from importlib.metadata import version
 from typing import Any, final
 
-import numpy
-import torch
-
 import ganops
-from ganops.evaluation.inception_score import SPLITS
-from ganops.evaluation.kernel import SUBSET_SEED, SUBSET_SIZE, SUBSETS
-from ganops.evaluation.manifold import NEIGHBOURS
-from ganops.evaluation.memorisation import LOWEST_SHARE
-from ganops.evaluation.mifid import THRESHOLD
+from ganops.evaluation.conventions import CONVENTIONS
 
-PAIRWISE_LIMIT = 5_000
-"""Metrics over all pairs of images look at that many of each side at most: a fixed draw."""
-CONVENTIONS: Mapping[str, int | float] = {
-    "neighbours": NEIGHBOURS,
-    "pairwise_limit": PAIRWISE_LIMIT,
-    "kid_subsets": SUBSETS,
-    "kid_subset_size": SUBSET_SIZE,
-    "kid_subset_seed": SUBSET_SEED,
-    "inception_score_splits": SPLITS,
-    "mifid_threshold": THRESHOLD,
-    "copies_lowest_share": LOWEST_SHARE,
-}
-"""Numbers that the metrics are defined by; a change of one raises METRIC_VERSION."""
 _NOT_COMPARED = ("libraries",)
 
 
 def _libraries() -> dict[str, str]:
-    return {"ganops": ganops.__version__, "torch": torch.__version__, "numpy": numpy.__version__}
+    return {"ganops": ganops.__version__, "torch": version("torch"), "numpy": version("numpy")}
 
 
 @final

@@ -10,7 +10,7 @@ from typing import Any, final
 from ganops.evaluation.classes import ClassRow
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.intervals import shown_interval
-from ganops.evaluation.memorisation import Offender
+from ganops.evaluation.offender import Offender
 from ganops.evaluation.protocol import Protocol
 
 FORMAT = 2

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from ganops.errors import IncomparableReports, SnapshotError
+from ganops.evaluation.conventions import CONVENTIONS
 from ganops.evaluation.extractors import Extractor
 from ganops.evaluation.feature_stats import FeatureStats
 from ganops.evaluation.pixels import pixel_features
-from ganops.evaluation.protocol import CONVENTIONS, Protocol
+from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sharded import ALONE, Crew, Rows, Sampling, looked_at, sample_on
 from ganops.files import forbidden, sha256_bytes

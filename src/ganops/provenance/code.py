@@ -90,6 +90,7 @@ def _named(path: Path) -> Iterator[str]:
                 yield from (".".join(parts[:end]) for end in range(2, len(parts) + 1))
 
 
+@cache
 def _path(module: str) -> Path | None:
     relative = Path(*module.split(".")[1:])
     for candidate in (_PACKAGE / relative.with_suffix(".py"), _PACKAGE / relative / "__init__.py"):

@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 
 from ganops.config import GateConfig
 from ganops.errors import ConfigError, GanOpsError
-from ganops.evaluation.compare import Comparison
+from ganops.evaluation.comparison import Comparison
 from ganops.files import digest_json
 from ganops.gate import PromotionDecision, decide
 from ganops.plain_text import spelt

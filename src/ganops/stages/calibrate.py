@@ -29,7 +29,7 @@ from ganops.evaluation.reference import ReferenceSample, held_out_count, select_
 from ganops.gate import PromotionDecision, decide, level_of
 from ganops.progress import Progress, silent
 from ganops.stages.calibration import POWER, Calibration, Needed, Power, Rate, Whole
-from ganops.stages.evaluate import read_report
+from ganops.stages.evaluated import read_report
 from ganops.stages.trial import Trial, working
 from ganops.workspace import Workspace
 

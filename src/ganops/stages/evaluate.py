@@ -10,23 +10,22 @@ import numpy.typing as npt
 
 from ganops.config import Config
 from ganops.data import prepared
-from ganops.errors import DamagedFile, SnapshotError, UserError
+from ganops.errors import SnapshotError
 from ganops.evaluation.judge import Judge
-from ganops.evaluation.memorisation import Offender
+from ganops.evaluation.offender import Offender
 from ganops.evaluation.reference import select_reference, train_rows
-from ganops.evaluation.report import FORMAT, EvaluationReport
+from ganops.evaluation.report import EvaluationReport
 from ganops.evaluation.sample import BATCH_SIZE
 from ganops.evaluation.sharded import Sampling
 from ganops.evaluation.threads import one_thread
-from ganops.files import read_json, replace_directory, write_json
+from ganops.files import replace_directory, write_json
 from ganops.layout import Layout
 from ganops.models.sampling import generate
 from ganops.models.snapshot import MODEL, WEIGHTS, Snapshot, load_snapshot
 from ganops.progress import Progress, silent
 from ganops.reports.grid import SheetRow, write_contact_sheet
+from ganops.stages.evaluated import NEAREST, REPORT
 from ganops.stages.sampling import sampled
-
-REPORT, NEAREST = "report.json", "nearest.png"
 
 
 def evaluate(layout: Layout, config: Config, candidate: str, progress: Progress = silent) -> EvaluationReport:
@@ -89,35 +88,3 @@ def _made_again(snapshot: Snapshot, seed: int, rows: Sequence[int]) -> npt.NDArr
         wanted |= {row: batch[row - start].numpy() for row in rows if start <= row < start + len(batch)}
         start += len(batch)
     return np.stack([wanted[row] for row in rows])
-
-
-def read_report(layout: Layout, candidate: str) -> EvaluationReport | None:
-    """What `evaluate` wrote of that candidate; None where it has not been evaluated, or by older metrics only.
-
-    Raises:
-        UserError: the report is damaged or of a later version.
-    """
-    path = layout.evaluate_dir(candidate) / REPORT
-    try:
-        content = read_json(path)
-        if isinstance(content, dict) and content.get("format") in range(1, FORMAT) and "metrics" in content:
-            return None
-        return EvaluationReport.from_json(content)
-    except FileNotFoundError:
-        return None
-    except DamagedFile:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error}): run `ganops evaluate {candidate}` again.") from None
-
-
-def require_report(layout: Layout, candidate: str) -> EvaluationReport:
-    """As `read_report`, where it must be there.
-
-    Raises:
-        UserError: it is not, or is damaged.
-    """
-    report = read_report(layout, candidate)
-    if report is None:
-        raise UserError(f"{candidate} has not been evaluated: run `ganops evaluate {candidate}`.")
-    return report

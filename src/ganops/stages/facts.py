@@ -14,14 +14,12 @@ from ganops.data.validated import read_verdict
 from ganops.errors import DamagedFile
 from ganops.files import digest_json, read_json, sha256_file
 from ganops.layout import Layout
-from ganops.models.snapshot import MODEL
 from ganops.ports import ModelVersion, Repository
 from ganops.provenance.facts import CodeFacts, DataFacts, Facts, JournalFacts, ModelFacts, RunFacts, ScoreFacts
 from ganops.provenance.journal import Journal
 from ganops.provenance.machine import machine_facts, modules
-from ganops.stages.evaluate import REPORT
-from ganops.stages.train import SCORE_SEED
-from ganops.training.loop import SAMPLE_SEED
+from ganops.stages.evaluated import REPORT
+from ganops.training.seeds import SAMPLE_SEED, SCORE_SEED
 from ganops.workspace import Workspace
 
 _SECRET = re.compile(r"\s*\w*(password|secret|token|credential|access_key|connection_string|account_key)\w*\s*=", re.I)
@@ -103,7 +101,7 @@ def _model(layout: Layout, version: ModelVersion, candidate: str, files: dict[st
         candidate=candidate,
         snapshot=version.snapshot_sha256,
         files=files,
-        info=_table(read_json(layout.snapshot(candidate) / MODEL).get("info")),
+        info=_table(read_json(layout.snapshot_card(candidate)).get("info")),
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from ganops.evaluation.compare import FORMAT, Comparison, compare, comparison_seed
+from ganops.evaluation.compare import compare, comparison_seed
+from ganops.evaluation.comparison import FORMAT, Comparison
 from ganops.evaluation.reference import ReferenceSample, test_reference
 from ganops.evaluation.sample import BATCH_SIZE, Sample
 from ganops.evaluation.sharded import Sampling
@@ -20,6 +21,7 @@ from ganops.ports import ModelRegistry, ModelVersion
 from ganops.progress import Progress, silent
 from ganops.provenance.journal import Entry, Journal
 from ganops.stages.drift import standing_that_holds
+from ganops.stages.promotion import Outcome, Promotion
 from ganops.stages.registered import registered_snapshot
 from ganops.stages.registrar import Registrar
 from ganops.stages.sampling import sampled
@@ -30,21 +32,6 @@ from ganops.stages.tags import attempt_tag, attempts_in
 from ganops.stages.transaction import change_champion
 from ganops.stages.versions import champion_of, version_of
 from ganops.workspace import Workspace
-
-Outcome = Literal["promoted", "kept-champion", "pending", "unchanged"]
-
-
-@final
-@dataclass(frozen=True)
-class Promotion:
-    """What came of it. decision is None where challenger and champion are one model already."""
-
-    outcome: Outcome
-    challenger: ModelVersion
-    champion: ModelVersion | None
-    comparison: Comparison | None
-    decision: PromotionDecision | None
-    sentence: str
 
 
 @final

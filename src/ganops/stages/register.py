@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import final
+from dataclasses import replace
 
 from ganops.errors import WorkspaceError
 from ganops.evaluation.report import EvaluationReport
-from ganops.files import sha256_file
-from ganops.models.snapshot import MODEL, load_snapshot
-from ganops.ports import ModelVersion
-from ganops.stages.evaluate import read_report
+from ganops.models.snapshot import load_snapshot
+from ganops.stages.evaluated import current_reports
 from ganops.stages.registrar import Registrar
+from ganops.stages.registration import Registration
 from ganops.stages.session import opened
 from ganops.stages.standing import settle, standing_of
 from ganops.stages.versions import version_of
 from ganops.workspace import Workspace
-
-
-@final
-@dataclass(frozen=True)
-class Registration:
-    """The challenger, and whether it is a new version."""
-
-    version: ModelVersion
-    candidate: str
-    new: bool
-    sentence: str
 
 
 def register(workspace: Workspace, registrar: Registrar, run_of: Callable[[str], str]) -> Registration:
@@ -81,14 +68,3 @@ def best(workspace: Workspace) -> tuple[str, EvaluationReport]:
             "No candidate that may be promoted has been evaluated. Run `ganops run`, or set `promotable: true` for one."
         )
     return min(reports.items(), key=lambda item: item[1].fd_star.value)
-
-
-def current_reports(workspace: Workspace) -> dict[str, EvaluationReport]:
-    """Reports of the snapshots that are there now: a candidate that failed to train has only an old one."""
-    reports = {}
-    for name in workspace.config.candidates:
-        report = read_report(workspace.layout, name)
-        model = workspace.layout.snapshot(name) / MODEL
-        if report is not None and model.exists() and sha256_file(model) == report.snapshot_sha256:
-            reports[name] = report
-    return reports

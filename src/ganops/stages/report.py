@@ -17,9 +17,9 @@ from ganops.ports import ModelRegistry
 from ganops.provenance.journal import Journal
 from ganops.reports.page import Page, write_page
 from ganops.reports.summary import CandidateRow, RunSummary
-from ganops.stages.evaluate import NEAREST
-from ganops.stages.promote import Promotion
-from ganops.stages.register import Registration, current_reports
+from ganops.stages.evaluated import NEAREST, current_reports
+from ganops.stages.promotion import Promotion
+from ganops.stages.registration import Registration
 from ganops.stages.training_report import read_training_report
 from ganops.workspace import Workspace
 

@@ -22,7 +22,7 @@ from ganops.provenance.facts import Facts
 from ganops.provenance.machine import machine_facts, modules
 from ganops.provenance.reproduction import Reproduction, code_notes, machine_notes, reproduced
 from ganops.provenance.verification import differences
-from ganops.stages.evaluate import require_report
+from ganops.stages.evaluated import require_report
 from ganops.stages.facts import digests
 
 _RESTORED = ("params.yaml", "dvc.yaml", "data/raw.dvc")

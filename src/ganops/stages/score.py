@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from ganops.errors import DataRefused, ExtractorError, IncomparableReports
 from ganops.evaluation.classes import class_shares
-from ganops.evaluation.compare import Comparison
+from ganops.evaluation.comparison import Comparison
+from ganops.evaluation.conventions import NEIGHBOURS
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import Extractor
 from ganops.evaluation.intervals import shown_interval
 from ganops.evaluation.judge import PIXELS
-from ganops.evaluation.manifold import NEIGHBOURS
 from ganops.evaluation.memorisation import MIN_IMAGES
 from ganops.evaluation.protocol import Protocol
 from ganops.stages.score_applying import Known, applying, cannot, known_before, require_measurable, why_not

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganops.errors import UserError
-from ganops.evaluation.inception_score import SPLITS
+from ganops.evaluation.conventions import INCEPTION_SCORE_SPLITS
 from ganops.evaluation.judge import CENTRED, PIXELS, Metric
 from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.reference import train_rows
@@ -20,7 +20,7 @@ from ganops.stages.score_looking import NUM_IMAGES
 from ganops.stages.score_measuring import mostly_apart
 from ganops.stages.score_request import METRICS, WITH_TRAIN
 
-LEAST_PARTS = 2 * SPLITS
+LEAST_PARTS = 2 * INCEPTION_SCORE_SPLITS
 """Images of A that an Inception score needs."""
 
 

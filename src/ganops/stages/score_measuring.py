@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ganops.errors import DataRefused, TooFewImages, UserError
-from ganops.evaluation.compare import Comparison, compare
+from ganops.evaluation.compare import compare
+from ganops.evaluation.comparison import Comparison
+from ganops.evaluation.conventions import NEIGHBOURS
 from ganops.evaluation.extractors import Extractor
 from ganops.evaluation.judge import PIXELS, Metric
-from ganops.evaluation.manifold import NEIGHBOURS
 from ganops.evaluation.memorisation import MIN_IMAGES
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import METRIC_VERSION, ReferenceSample, reference_hash

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ganops.evaluation.conventions import PAIRWISE_LIMIT
 from ganops.evaluation.distances import centred, nearest, squared_distances
-from ganops.evaluation.protocol import PAIRWISE_LIMIT
 from ganops.evaluation.threads import one_thread
 from ganops.reports.score_picture import COLUMNS, Group, Strip
 from ganops.stages.score import Score

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ganops.evaluation.manifold import MOST_REPEATED, NEIGHBOURS, repeated_rows
-from ganops.evaluation.protocol import PAIRWISE_LIMIT
+from ganops.evaluation.conventions import NEIGHBOURS, PAIRWISE_LIMIT
+from ganops.evaluation.manifold import MOST_REPEATED, repeated_rows
 from ganops.stages.reference import IMAGES_PER_DIMENSION, LEAST_RECOGNISED
 from ganops.stages.score_extractor import Chosen
 from ganops.stages.score_fitting import SETTINGS

@@ -32,14 +32,14 @@ from ganops.stages.train_task import TrainTask, train_task
 from ganops.stages.training_report import REPORT, TrainingReport
 from ganops.training.guard import Evaluation
 from ganops.training.log import Unobserved
-from ganops.training.loop import SAMPLE_SEED, TrainingResult
+from ganops.training.loop import TrainingResult
 from ganops.training.loop import train as run_training
 from ganops.training.memory import enough_memory
 from ganops.training.ranks import ALONE, Ranks
+from ganops.training.seeds import SAMPLE_SEED, SCORE_SEED
 from ganops.training.torchrun import Launch, processes_of, run_ranks
 
 STATS = "stats.jsonl"
-SCORE_SEED = 0
 
 
 def train(

@@ -13,7 +13,7 @@ from typing import TypeVar, final
 
 from ganops.config import GateConfig
 from ganops.evaluation.calibration import Contest, Pair, contests
-from ganops.evaluation.compare import Comparison, Contrast
+from ganops.evaluation.comparison import Comparison, Contrast
 from ganops.evaluation.population import Population
 from ganops.evaluation.protocol import Protocol
 from ganops.gate import decide

@@ -35,9 +35,10 @@ from ganops.training.log import Log, Observer
 from ganops.training.precision import resolve_device, resolve_precision, use_deterministic_kernels
 from ganops.training.ranks import ALONE, Ranks
 from ganops.training.schedules import Rates, Settings, settings_at
+from ganops.training.seeds import SAMPLE_SEED
 from ganops.training.state import Best, TrainingState, fresh_state
 
-SAMPLES, SAMPLE_SEED = 64, 0
+SAMPLES = 64
 _LINES_PER_TRAINING = 50
 
 Score = Callable[[Generator], Evaluation]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ganops.errors import IncomparableReports
-from ganops.evaluation.compare import Comparison, compare, comparison_seed
+from ganops.evaluation.compare import compare, comparison_seed
+from ganops.evaluation.comparison import Comparison
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sample import Sample
 

@@ -19,7 +19,8 @@ from ganops.evaluation.threads import one_thread
 from ganops.files import write_json
 from ganops.layout import Layout
 from ganops.models import ModelSpec, generate, load_snapshot
-from ganops.stages.evaluate import evaluate, read_report, require_report
+from ganops.stages.evaluate import evaluate
+from ganops.stages.evaluated import read_report, require_report
 
 CANDIDATE = {"family": "lite", "objective": "non_saturating"}
 
