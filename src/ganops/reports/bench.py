@@ -13,18 +13,20 @@ def print_bench(console: Console, ground: str, hardware: str, rows: Sequence[dic
     """rows: as `ganops bench train --json` has them."""
     table = Table(
         title=f"Training on {ground}; {hardware}",
-        caption="Speeds in images per second, medians of turns taken one after the other; memory in MB. Alone: the "
-        "reference in a process of its own, with the system's allocator, and the ratio to that.",
+        caption="Speeds in images per second, medians of turns taken one after the other; memory in MB.\n"
+        "PlainLoop: the loop of the public DCGAN example. PaperStep: the R3GAN step from its paper, eager.\n"
+        "alone: the reference in a process of its own, with the system's allocator, and the ratio to that.",
         title_justify="left",
         caption_justify="left",
     )
     for column in ("what", "reference", "on"):
         table.add_column(column)
-    for column in ("img/s", "reference", "ratio", "target", "alone", "MB", "FD, reference's"):
-        table.add_column(column, justify="right")
     measured = [row for row in rows if row["ratio"] is not None]
+    quality = ["FD, reference's"] * any(row["fd"] is not None for row in measured)
+    for column in ("img/s", "reference", "ratio", "target", "alone", "MB", *quality):
+        table.add_column(column, justify="right")
     for row in measured:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row)[: len(table.columns)])
     console.print(table)
     for row in rows:
         if row not in measured:
