@@ -39,6 +39,17 @@ def blind_guard(candidate: CandidateConfig, config: TrainConfig) -> list[str]:
     ]
 
 
+def unfinished_warm_up(candidate: CandidateConfig) -> list[str]:
+    """Learning rates that were never reached, because nobody thought of the warm-up."""
+    if candidate.warm_up_kimg <= candidate.kimg:
+        return []
+    return [
+        f"The learning rates rise from 0 over warm_up_kimg, {candidate.warm_up_kimg:g} where nothing else is set, and "
+        f"{candidate.kimg:g} kimg end at {candidate.kimg / candidate.warm_up_kimg:.2g} of them. Set warm_up_kimg to "
+        f"{candidate.kimg / 10:g} or less, or raise kimg."
+    ]
+
+
 def dear_evaluation(state: TrainingState, config: TrainConfig) -> list[str]:
     """Evaluations, several of them, that took a good part of the time."""
     evaluations = sum(line["fd"] is not None or line["diversity"] is not None for line in state.lines)

@@ -101,7 +101,7 @@ def _collapsed(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None
     recent = evaluated[-config.diversity_patience :]
     if not _had_diversity(evaluated, config) or not all(_is_low(line, config) for line in recent):
         return None
-    return f"the generator collapsed: {_low(recent[-1], config)} in {config.diversity_patience} evaluations in a row"
+    return f"the generator collapsed: {_low(recent[-1], config)} {_in_a_row(config.diversity_patience)}"
 
 
 def _stuck(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
@@ -117,7 +117,7 @@ def _stuck(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
         return None
     return (
         f"the generator did not get going: {_low(recent[-1], config)}, and the Fréchet distance had no new best, "
-        f"in {config.fd_patience} evaluations in a row"
+        f"{_in_a_row(config.fd_patience)}"
     )
 
 
@@ -129,7 +129,7 @@ def _drifted_away(lines: Sequence[Line], config: TrainingGuardConfig) -> str | N
         return None
     return (
         f"the Fréchet distance was {recent[-1]['fd']:.4g}, above {config.fd_factor:g} times its best of "
-        f"{recent[-1]['best_fd']:.4g}, in {config.fd_patience} evaluations in a row"
+        f"{recent[-1]['best_fd']:.4g}, {_in_a_row(config.fd_patience)}"
     )
 
 
@@ -137,11 +137,16 @@ def _decided(lines: Sequence[Line], config: TrainingGuardConfig) -> str | None:
     recent = lines[-config.patience :]
     if len(recent) < config.patience:
         return None
+    for_so_long = f"in {config.patience} line{'s' * (config.patience > 1)}"
     if all(abs(line["real_logit"] - line["fake_logit"]) < config.lost for line in recent):
-        return f"the discriminator lost for good: real and generated were the same to it in {config.patience} lines"
+        return f"the discriminator lost for good: real and generated were the same to it {for_so_long}"
     if all(line["grad_norm_generator"] < config.vanished for line in recent):
-        return f"the discriminator won for good: the generator's gradient had vanished in {config.patience} lines"
+        return f"the discriminator won for good: the generator's gradient had vanished {for_so_long}"
     return None
+
+
+def _in_a_row(evaluations: int) -> str:
+    return "in one evaluation" if evaluations == 1 else f"in {evaluations} evaluations in a row"
 
 
 def _with_diversity(lines: Sequence[Line]) -> Sequence[Line]:

@@ -22,7 +22,7 @@ from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
 from ganops.models import Generator, ModelSpec, images_by_class
 from ganops.progress import Progress, silent
-from ganops.training.advice import blind_guard, dear_evaluation, diverged, too_many_threads
+from ganops.training.advice import blind_guard, dear_evaluation, diverged, too_many_threads, unfinished_warm_up
 from ganops.training.allocator import keep_pages
 from ganops.training.captured import Step, step_for
 from ganops.training.checkpoint import CheckpointStore
@@ -133,7 +133,7 @@ def train(
                 log.say(state, f"{reason}: went back to {state.images_seen:,} images with lower learning rates")
             case Stop(reason):
                 stopped = reason
-                log.say(state, f"stopped: {reason}")
+                log.tell(state, f"stopped: {reason}")
             case Fail(reason):
                 ranks.wait()  # rank 0 has written why
                 raise TrainingFailed(diverged(reason, candidate, config))
@@ -151,7 +151,12 @@ def train(
         state.precision,
         resumed_at,
         stopped,
-        (*log.notes, *blind_guard(candidate, config), *dear_evaluation(state, config)),
+        (
+            *log.notes,
+            *unfinished_warm_up(candidate),
+            *blind_guard(candidate, config),
+            *dear_evaluation(state, config),
+        ),
     )
 
 
