@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 from ganops import config as configuration
 from ganops import plain_yaml
 from ganops.config import Config
-from ganops.errors import ConfigError, DamagedFile, WorkspaceError
+from ganops.errors import ConfigError, DamagedFile, WorkspaceError, unwritable
 from ganops.files import forbidden, write_text
 from ganops.layout import Layout
 from ganops.locks import held
@@ -142,24 +142,26 @@ def create(folder: Path) -> Layout:
             _copy(template(name), layout.root / name)
         layout.data.mkdir(exist_ok=True)
     except OSError as error:
-        raise WorkspaceError(
+        raise unwritable(
+            error,
             f"The workspace cannot be written to {layout.root}: {error.strerror or _one_line(error)}. Choose a folder "
-            "that you may write to."
+            "that you may write to.",
         ) from None
     return layout
 
 
 def require_writable(layout: Layout) -> None:
-    """`WorkspaceError` when nothing can be written here."""
+    """`WorkspaceError` when nothing can be written here, `NoRoom` where the disk is full."""
     try:
         layout.state.mkdir(parents=True, exist_ok=True)
         probe = layout.state / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise WorkspaceError(
+        raise unwritable(
+            error,
             f"The workspace {layout.root} cannot be written to: {error.strerror}. "
-            "Change its permissions, or copy it to where you may write."
+            "Change its permissions, make room, or copy it to where you may write.",
         ) from None
 
 

@@ -94,7 +94,7 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         (
             "candidates",
             {},
-            "'candidates' is empty, but must be a section that holds one section for each candidate, of",
+            "'candidates' is empty, but must be a section that holds one section for each candidate.",
         ),
         ("candidates.lite.augment", "color", "is 'color', but must be a list, in square brackets: write [color]."),
         ("candidates.lite.augment", "color,cutout", "in square brackets: write [color, cutout]."),

@@ -149,6 +149,14 @@ def test_a_lock_that_cannot_be_opened_is_named(layout: Layout) -> None:
         pytest.fail("held nothing")
 
 
+def test_a_lock_that_is_no_regular_file_is_named(layout: Layout) -> None:
+    layout.state.mkdir()
+    os.mkfifo(layout.state / "run.lock")
+    refused = pytest.raises(WorkspaceError, match=r"run.lock is no regular file. Delete it")
+    with refused, workspace.exclusive(layout, "ganops run"):
+        pytest.fail("held nothing")
+
+
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
 def test_a_workspace_that_lost_a_file_says_which(layout: Layout, name: str) -> None:
     layout.state.mkdir()
