@@ -187,9 +187,10 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
     """While no file may grow beyond half a checkpoint, as on a disk that is full."""
-    store, state = CheckpointStore(tmp_path), state_of()
+    folder = tmp_path / "one"
+    store, state = CheckpointStore(folder), state_of()
     store.save(state)
-    (before,) = files(tmp_path)
+    (before,) = files(folder)
     content = before.read_bytes()
     state.images_seen = 100
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -201,10 +202,10 @@ def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
             CheckpointStore(tmp_path / "another").save(state)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert files(tmp_path) == [before]
+    assert files(folder) == [before]
     assert before.read_bytes() == content
     restored = state_of()
-    assert CheckpointStore(tmp_path).restore(restored) == []
+    assert CheckpointStore(folder).restore(restored) == []
 
 
 # ---------------------------------------------------------------- made up, or no files at all
