@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO, final
 
 import typer
 
 from ganops import __version__
-from ganops.errors import GanOpsError, RunStopped
+from ganops.errors import GanOpsError, RunStopped, WorkspaceError
 from ganops.plain_text import spelt
 from ganops.process import stop_as_by_ctrl_c
 
@@ -54,6 +56,15 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _place(workspace: Path | None) -> Path:
+    try:
+        return Path.cwd() / (workspace or "")
+    except FileNotFoundError:
+        raise WorkspaceError(
+            "The folder that this command was started in is gone. Change into one that is there, and run it again."
+        ) from None
+
+
 @app.callback()
 def main_options(
     context: typer.Context,
@@ -66,7 +77,7 @@ def main_options(
     ] = False,
 ) -> None:
     """Retrain image generators on a schedule; promote only a provably better one."""
-    context.obj = workspace or Path.cwd()
+    context.obj = _place(workspace)
 
 
 @app.command()
@@ -490,7 +501,9 @@ def main() -> None:
     _print_what_can_be()
     try:
         # by itself Typer would end the process here, and frame a mistake in a box
-        code = app(prog_name="ganops", standalone_mode=False)
+        with redirect_stdout(_Output(sys.stdout)):
+            code = app(prog_name="ganops", standalone_mode=False)
+            sys.stdout.flush()
         if code == _STOPPED:
             print("stopped: what was finished is kept, and the same command goes on from there", file=sys.stderr)
         sys.exit(code or 0)
@@ -514,8 +527,43 @@ def main() -> None:
         sys.exit(1)
 
 
+@final
+class _Output:
+    """Standard output that says so where it cannot be written: an OSError of its own names nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._named():
+            self._stream.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            with suppress(OSError):  # Python would try again at its end, and complain of it
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise GanOpsError(
+                f"Standard output cannot be written ({error.strerror or error}), so the result was not printed: send "
+                "it elsewhere, or make room there. What was done before that is kept."
+            ) from None
+
+
 def _print_what_can_be() -> None:
-    """A terminal that lacks a character shows another for it."""
+    """A terminal that lacks a character shows another for it; what was closed by who called shows nothing."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # as long as the process
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

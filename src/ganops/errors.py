@@ -14,6 +14,7 @@ GanOpsError                      exit code 1: it went wrong
 │   └── TooFewImages             a split would be too small to measure anything
 ├── ExtractorError               the pinned extractor is too weak to judge by
 ├── Unreachable                  what is fetched from the network could not be
+├── NoRoom                       a disk that is full, memory that is short
 ├── LockTimeout                  another promotion did not end in time
 ├── Unhealthy                    `ganops doctor` found what it did not put right
 ├── AuditFailed                  something is not as it was stated
@@ -31,6 +32,8 @@ GanOpsError                      exit code 1: it went wrong
 A message is one paragraph for a person: what is wrong, where, and what to do.
 Programmers' mistakes are `assert`s and are not in this tree.
 """
+
+import errno
 
 
 class GanOpsError(Exception):
@@ -95,6 +98,10 @@ class Unreachable(GanOpsError):
     """What has to be fetched from the network could not be; the message says how to do without."""
 
 
+class NoRoom(GanOpsError):
+    """The disk is full, a limit on files or memory is reached: nobody's mistake; the message says what is kept."""
+
+
 class LockTimeout(GanOpsError):
     """Another promotion held the lock for longer than this one may wait."""
 
@@ -147,3 +154,11 @@ class RegistryError(VendorError):
 
 class FlowError(VendorError):
     """Prefect."""
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def unwritable(error: OSError, said: str) -> NoRoom | WorkspaceError:
+    """What to raise where a file of a workspace cannot be written: the user can mend all but a full disk."""
+    return NoRoom(said) if error.errno in _FULL else WorkspaceError(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from ganops.errors import LockTimeout, WorkspaceBusy, WorkspaceError
+from ganops.errors import LockTimeout, WorkspaceBusy, WorkspaceError, unwritable
 
 
 @contextmanager
@@ -20,18 +21,21 @@ def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
     """A lock file, made where there is none and held as `flock` is told; yields its descriptor.
 
     Raises:
-        WorkspaceError: the file cannot be opened.
+        WorkspaceError: the file cannot be opened, or is no regular one.
         BlockingIOError: `how` holds `LOCK_NB`, and another process holds it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError as error:
-        raise WorkspaceError(
+        raise unwritable(
+            error,
             f"The lock {path} cannot be opened: {error.strerror}. Change its permissions, or delete it if nothing runs "
-            "here."
+            "here.",
         ) from None
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise WorkspaceError(f"The lock {path} is no regular file. Delete it, or move it away.")
         fcntl.flock(handle, how)
         yield handle
     finally:

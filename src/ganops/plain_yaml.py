@@ -8,11 +8,13 @@ from typing import Any, final
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 MAX_DEPTH = 20
 MAX_CHARACTERS = 200_000
 """Of a file, and of what it would be with every alias written out."""
+MAX_DIGITS = 1000
+_WHOLE_NUMBER = "tag:yaml.org,2002:int"
 
 
 def load(text: str) -> Any:
@@ -41,6 +43,7 @@ class _Bounded(Composer):  # type: ignore[misc]
         self._depth += 1
         _require_flat(self._depth)  # before the parser goes down: it takes seconds over thousands of levels
         node = super().compose_node(parent, index)
+        _require_readable(node)
         self._depth -= 1
         return node
 
@@ -67,6 +70,7 @@ def _measure(node: Node, known: dict[int, tuple[int, int] | None]) -> tuple[int,
     _require_flat(depth)
     if length > MAX_CHARACTERS:
         raise ValueError(f"with its aliases written out it is longer than {MAX_CHARACTERS} characters")
+    _require_unique(node)
     known[id(node)] = length, depth
     return length, depth
 
@@ -82,6 +86,26 @@ def _parts(node: Node) -> Iterator[Node]:
 def _require_flat(depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+
+
+def _require_readable(node: Node) -> None:
+    if node.tag == _WHOLE_NUMBER and len(node.value) > MAX_DIGITS:
+        raise ValueError(f"the number in line {_line(node)} has {len(node.value)} digits, more than {MAX_DIGITS}")
+
+
+def _require_unique(node: Node) -> None:
+    """What a mapping holds twice under one key, a reader would take but once."""
+    seen: dict[tuple[str, str], Node] = {}
+    for key, _ in node.value if isinstance(node, MappingNode) else ():
+        if isinstance(key, ScalarNode) and (first := seen.setdefault((key.tag, key.value), key)) is not key:
+            lines = _line(first), _line(key)
+            places = f"in line {lines[0]}" if lines[0] == lines[1] else f"in lines {lines[0]} and {lines[1]}"
+            raise ValueError(f"the key '{key.value[:100]}' stands twice in one section, {places}: rename or delete one")
+
+
+def _line(node: Node) -> int:
+    line: int = node.start_mark.line + 1
+    return line
 
 
 def _why(error: YAMLError) -> str:

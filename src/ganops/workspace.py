@@ -24,13 +24,16 @@ from ruamel.yaml import YAML
 from ganops import config as configuration
 from ganops import plain_yaml
 from ganops.config import Config
-from ganops.errors import ConfigError, DamagedFile, WorkspaceError
+from ganops.config.wording import shortened
+from ganops.errors import ConfigError, DamagedFile, WorkspaceError, unwritable
 from ganops.files import forbidden, write_text
 from ganops.layout import Layout
 from ganops.locks import held
 
 TEMPLATE = ("params.yaml", "dvc.yaml", "prefect.yaml", "flows", "mlflow", ".gitignore")
 """What `ganops init` copies from the template: a workspace is a copy of the repository's root."""
+_MARKS = ("params.yaml", "dvc.yaml")
+"""What makes a folder a workspace."""
 
 
 @final
@@ -52,17 +55,34 @@ def find(start: Path) -> Layout:
     Raises:
         WorkspaceError: there is none; the message says how to make one.
     """
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        lost = [name for name in ("params.yaml", "dvc.yaml") if not (folder / name).is_file()]
-        if not lost:
-            return Layout(folder)
-        if len(lost) == 1 and (folder / ".ganops").is_dir():
-            raise WorkspaceError(f"{folder / lost[0]} is missing. Restore it with `git checkout {lost[0]}`.")
+    try:
+        start = start.resolve()
+        for folder in (start, *start.parents):
+            lost = [name for name in _MARKS if not (folder / name).is_file()]
+            if not lost:
+                return Layout(folder)
+            if len(lost) == 1 and (folder / ".ganops").is_dir():
+                raise WorkspaceError(_restore(folder / lost[0]))
+    except PermissionError:
+        raise
+    except (OSError, RuntimeError) as error:  # a name too long; links that lead to themselves
+        why = (error.strerror if isinstance(error, OSError) else None) or "its links lead to themselves"
+        raise WorkspaceError(
+            f"No workspace can be looked for in {shortened(str(start))}: {why}. Name an existing folder with "
+            "--workspace DIR, or change into one."
+        ) from None
     raise WorkspaceError(
         f"No workspace was found in {start} or above it (a workspace holds params.yaml and dvc.yaml). "
         "Make one with `ganops init DIR`, change into one, or name one with --workspace DIR."
     )
+
+
+def _restore(lost: Path) -> str:
+    """What to say of a file without which a workspace is none."""
+    if not os.path.lexists(lost):
+        return f"{lost} is missing. Restore it with `git checkout {lost.name}`."
+    what = "a link to nothing" if not lost.exists() else "a folder" if lost.is_dir() else "no regular file"
+    return f"{lost} is {what}, so it was not read. Move it away, and restore it with `git checkout {lost.name}`."
 
 
 def load(layout: Layout) -> Workspace:
@@ -142,24 +162,26 @@ def create(folder: Path) -> Layout:
             _copy(template(name), layout.root / name)
         layout.data.mkdir(exist_ok=True)
     except OSError as error:
-        raise WorkspaceError(
+        raise unwritable(
+            error,
             f"The workspace cannot be written to {layout.root}: {error.strerror or _one_line(error)}. Choose a folder "
-            "that you may write to."
+            "that you may write to.",
         ) from None
     return layout
 
 
 def require_writable(layout: Layout) -> None:
-    """`WorkspaceError` when nothing can be written here."""
+    """`WorkspaceError` when nothing can be written here, `NoRoom` where the disk is full."""
     try:
         layout.state.mkdir(parents=True, exist_ok=True)
         probe = layout.state / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise WorkspaceError(
+        raise unwritable(
+            error,
             f"The workspace {layout.root} cannot be written to: {error.strerror}. "
-            "Change its permissions, or copy it to where you may write."
+            "Change its permissions, make room, or copy it to where you may write.",
         ) from None
 
 

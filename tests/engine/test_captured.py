@@ -357,14 +357,14 @@ class _Interrupting(Recorder):
 
 @pytest.mark.parametrize("first", ["recorded", "op by op"])
 def test_a_checkpoint_is_gone_on_with_either_way(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    straight = run(tmp_path / "a", "lite", kimg=0.2)
+    straight = run(tmp_path / "a", "lite", kimg=0.2, warm_up_kimg=0.1)
     with monkeypatch.context() as patch:
         tapes = [taped(patch)] if first == "recorded" else []
         with pytest.raises(_Interrupted):
-            run(tmp_path / "b", "lite", kimg=0.2, recorder=_Interrupting())
+            run(tmp_path / "b", "lite", kimg=0.2, warm_up_kimg=0.1, recorder=_Interrupting())
     with monkeypatch.context() as patch:
         tapes += [taped(patch)] if first != "recorded" else []
-        resumed = run(tmp_path / "b", "lite", kimg=0.2)
+        resumed = run(tmp_path / "b", "lite", kimg=0.2, warm_up_kimg=0.1)
     assert resumed.resumed_at >= 100 and [tape.recorded for tape in tapes] == [1]
     assert resumed.notes == straight.notes == ()
     for name, tensor in resumed.generator.state_dict().items():
@@ -382,7 +382,7 @@ def test_after_a_rollback_the_new_state_is_recorded(tmp_path: Path, monkeypatch:
         return honest(state, *rest)
 
     monkeypatch.setattr(loop, "advance", spoiling)
-    result = run(tmp_path, "lite")
+    result = run(tmp_path, "lite", warm_up_kimg=0.1)
     assert tape.recorded == 2 and result.images_seen == 400
     assert len(result.notes) == 1 and "went back" in result.notes[0]
 

@@ -30,6 +30,7 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         ("train", "Missing argument 'candidate'. `ganops train --help`"),
         ("train", "what there is. Candidates of params.yaml: dcgan, lite."),
         ("-w / evaluate", "Missing argument 'candidate'. `ganops evaluate --help` says what there is."),
+        (f"-w {5000 * 'x'} status", "x…: File name too long. Name an existing folder with --workspace DIR"),
         ("models --size ٨x٨", "'--size ٨x٨' is no image size"),
         ("status extra", "unexpected extra argument"),
         ("run --when never", "'--when': 'never' is not one of 'changed', 'always'. `ganops run --help`"),
@@ -97,6 +98,39 @@ def test_a_terminal_that_lacks_a_character_shows_another(
     shown.flush()
     assert ended.value.code == 0 and shown.buffer.getvalue() == b"Fr?chet ?\n"  # type: ignore[attr-defined]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("length", [1, 100_000])
+def test_standard_output_that_is_full_is_named_as_such(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(cli, "app", lambda **_: print(length * "x"))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and said.count("\n") == 1
+    assert said.startswith("error: Standard output cannot be written (No space left on device), so the result")
+
+
+def test_standard_output_that_was_closed_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(cli, "app", lambda **_: print(sys.stdout.isatty()))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    sys.stdout.close()
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("arguments", ["status", "-w / status", "-w here status"])
+def test_a_folder_that_is_gone_is_named_as_such(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: str
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "The folder that this command was started in is gone." in refused(capsys, monkeypatch, arguments)
 
 
 def test_what_may_not_be_read_is_wrong_use(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,12 +84,44 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("data.image_size", [8, 257], "'data.image_size.1' is 257"),
         ("data.split.select", 0.9, "'data.split.select' is 0.9, but input should be less than 0.5"),
         ("data.image_size", [4, 8], "'data.image_size.0' is 4"),
-        ("train.kimg", 3, "unknown key 'train.kimg'"),
-        ("candidates", {}, "'candidates'"),
+        ("train.kimg", 3, "unknown key 'train.kimg', which belongs to a candidate (known here: device,"),
+        ("candidates.lite.batch_size", 3, "unknown key 'candidates.lite.batch_size', which belongs to the section 't"),
+        ("candidates.lite.learning_rate", 1e-3, "did you mean 'generator_lr' and 'discriminator_lr'?"),
+        ("candidates.lite.lr", 1e-3, "did you mean 'generator_lr' and 'discriminator_lr'?"),
+        ("candidates.lite.GAMMA", 1, "did you mean 'gamma'?"),
+        ("candidates.lite.family", "LITE", "(did you mean 'lite'?)"),
+        ("candidates.lite.preset", "Digits-CPU", "did you mean 'digits-cpu'?"),
+        (
+            "candidates",
+            {},
+            "'candidates' is empty, but must be a section that holds one section for each candidate.",
+        ),
+        ("candidates.lite.augment", "color", "is 'color', but must be a list, in square brackets: write [color]."),
+        ("candidates.lite.augment", "color,cutout", "in square brackets: write [color, cutout]."),
+        ("candidates.lite.augment", None, "is null, but must be a list, in square brackets."),
+        ("candidates.lite.betas", 0.5, "is 0.5, but must be a list, in square brackets, such as [0.5, 0.999]."),
+        ("candidates.lite.betas", [0.5, 0.9, 0.9], "is [0.5, 0.9, 0.9], but must have at most 2 values, not 3."),
+        ("data.image_size", 28, "'data.image_size' is 28, but must be a list, in square brackets: write [28, 28]."),
+        ("validation.mode.allowed", "L", "but must be a list, in square brackets, such as [1, L, P, RGB, RGBA]."),
+        ("candidates.lite.conditional", "yes", "is 'yes', but must be true or false, written so and without quotes."),
+        ("train.device", None, "'train.device' is null, but must be text."),
+        ("reference.custom.onnx", "", "'reference.custom.onnx' is '', but must not be empty."),
+        ("model.name", 65 * "x", "but must have at most 64 characters."),
+        (
+            "candidates.lite.burn_in",
+            {"generator_lr": 1e-9, "gamma": 99},
+            "'candidates.lite.burn_in': generator_lr and gamma would have no effect without kimg, over which",
+        ),
+        ("candidates.lite.warm_up_kimg", 601, "warm_up_kimg 601 is longer than the training, kimg 600, so that"),
+        (
+            "candidates.lite",
+            {"family": "sngan", "objective": "hinge", "spectral_norm": False},
+            "'candidates.lite': spectral_norm cannot be false with family sngan, whose discriminator always has it;",
+        ),
         ("candidates.lite.objective", "wgan", "but input should be 'minimax'"),
         ("candidates.dcgan.gamma", 1.0, "'candidates.dcgan': gamma must be 0 with family dcgan: its discriminator"),
-        ("candidates.dcgan.burn_in", {"kimg": 9, "gamma": 1.0}, "batch norm, which mixes the images"),
-        ("candidates.dcgan.objective", "wasserstein", "set penalty: gp with gamma: 10, or spectral_norm: true"),
+        ("candidates.dcgan.burn_in", {"kimg": 9, "gamma": 1.0}, "burn_in.gamma must be 0 with family dcgan: its dis"),
+        ("candidates.dcgan.objective", "wasserstein", "slope is bounded; set spectral_norm: true."),
         ("candidates.lite.objective", "wasserstein", "set penalty: gp with gamma: 10, or spectral_norm: true"),
         ("candidates.lite.optimizer", "sgd", "betas and burn_in.beta2 belong to adam and adamw"),
         ("candidates.lite.momentum", 0.5, "momentum belongs to optimizer sgd; with adam set betas"),
@@ -143,7 +175,7 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("validation.brightness.min", 255, "'validation.brightness': min (255) is greater than max (254)"),
         ("validation.contrast.max", 0.5, "'validation.contrast': min (1) is greater than max (0.5)"),
         ("validation.label_balance.min_share", 0.95, "min_share (0.95) is greater than max_share (0.9)"),
-        ("validation.mode.allowed", [], "'validation.mode.allowed' is []"),
+        ("validation.mode.allowed", [], "'validation.mode.allowed' is [], but must have at least 1 value, not 0."),
         ("validation.mode.allowed", ["L", "RBG"], "'validation.mode.allowed.1' is 'RBG', but input should be '1', 'L'"),
         ("candidates.lite.kimg", 1e300, "'candidates.lite': kimg is 1e+300, but must be from 0.001 (one image) to"),
         ("candidates.lite.kimg", 1e-9, "'candidates.lite': kimg is 1e-09, but"),
@@ -161,6 +193,16 @@ def test_a_mistake_names_field_value_and_what_is_allowed(dotted: str, value: Any
         configuration.parse(changed(dotted, value))
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+    for jargon in ("tuple", "dictionary", "boolean", "after validation", "valid string"):
+        assert jargon not in str(raised.value)
+
+
+def test_of_many_mistakes_the_first_are_said_and_how_many_more() -> None:
+    wrong = {"family": "dcgan", "objective": "hinge", "gamma": 1}
+    with pytest.raises(ConfigError) as raised:
+        configuration.parse({"candidates": {f"c{number}": wrong for number in range(50)}})
+    assert str(raised.value).count("gamma must be 0") == 5
+    assert str(raised.value).endswith("; and 45 more mistakes.")
 
 
 LONG = 100_000
@@ -254,6 +296,12 @@ def test_what_is_written_beside_another_optimizer_is_refused_with_a_preset_too()
         {"objective": "wasserstein", "penalty": "gp", "gamma": 10.0, "burn_in": {"kimg": 0, "gamma": 0}},
         {"penalty": "r1", "gamma": 0},
         {"penalty": "r1", "burn_in": {"kimg": 5, "gamma": 1.0}},
+        {"kimg": 1},
+        {"kimg": 10, "warm_up_kimg": 10},
+        {"family": "sngan"},
+        {"family": "sngan", "spectral_norm": True},
+        {"spectral_norm": False},
+        {"burn_in": {"generator_lr": None}},
     ],
 )
 def test_combinations_that_work_are_accepted(keys: dict[str, Any]) -> None:

@@ -88,9 +88,12 @@ BOMB = ["a: &l0 x", *(f"b{level}: {text}" for level, text in enumerate(LEVELS))]
         (5000 * "{a: ", "more than 20 levels deep"),
         (1000 * "- ", "more than 20 levels deep"),
         (300_000 * " ", "it is longer than 200000 characters"),
-        ("a: 1\na: 2", 'found duplicate key "a" with value "2" (original value: "1") (line 2, column 1).'),
+        ("a: 1\na: 2", "the key 'a' stands twice in one section, in lines 1 and 2: rename or delete one."),
+        ("b:\n  a: {}\n  c: 1\n  'a': {}", "the key 'a' stands twice in one section, in lines 2 and 4: rename"),
+        ("b: {a: 1, c: 3, a: 1}", "the key 'a' stands twice in one section, in line 1: rename"),
+        ("a: 1\nseed: " + 5001 * "9", "the number in line 2 has 5001 digits, more than 1000."),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_a_file_that_is_none_is_refused_at_once_and_shortly(layout: Layout, text: str, said: str) -> None:
     layout.params.write_text(text)
@@ -149,12 +152,51 @@ def test_a_lock_that_cannot_be_opened_is_named(layout: Layout) -> None:
         pytest.fail("held nothing")
 
 
+def test_a_lock_that_is_no_regular_file_is_named(layout: Layout) -> None:
+    layout.state.mkdir()
+    os.mkfifo(layout.state / "run.lock")
+    refused = pytest.raises(WorkspaceError, match=r"run.lock is no regular file. Delete it")
+    with refused, workspace.exclusive(layout, "ganops run"):
+        pytest.fail("held nothing")
+
+
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
 def test_a_workspace_that_lost_a_file_says_which(layout: Layout, name: str) -> None:
     layout.state.mkdir()
     (layout.root / name).unlink()
     with pytest.raises(WorkspaceError, match=rf"{name} is missing. Restore it with `git checkout {name}`"):
         workspace.find(layout.root)
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("pipe", "is no regular file"),
+        ("zero", "is no regular file"),
+        ("nowhere", "is a link to no"),
+        ("folder", "is a fo"),
+    ],
+)
+def test_a_settings_file_that_is_none_is_not_called_missing(layout: Layout, way: str, said: str) -> None:
+    layout.state.mkdir()
+    layout.params.unlink()
+    if way == "pipe":
+        os.mkfifo(layout.params)
+    elif way == "folder":
+        layout.params.mkdir()
+    else:
+        layout.params.symlink_to("/dev/zero" if way == "zero" else "nowhere")
+    with pytest.raises(WorkspaceError, match=rf"params.yaml {said}.*Move it away, and restore it with `git checkout p"):
+        workspace.find(layout.root)
+
+
+def test_a_place_that_cannot_be_looked_at_is_wrong_use_and_shortly_named(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match=r"File name too long. Name an existing folder") as raised:
+        workspace.find(tmp_path / (5000 * "x"))
+    assert len(str(raised.value)) < 300
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(WorkspaceError, match=r"No workspace"):
+        workspace.find(tmp_path / "loop")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,16 @@ class BurnInConfig(Section):
     beta2: Beta | None = None
     ema_half_life_kimg: NonNegativeFloat | None = None
 
+    @model_validator(mode="after")
+    def _takes_a_time(self) -> Self:
+        ends = [name for name, value in self if name != "kimg" and value is not None]
+        if ends and "kimg" not in self.model_fields_set:
+            raise ValueError(
+                f"{' and '.join(ends)} would have no effect without kimg, over which the burn-in goes; set kimg (0 "
+                "turns it off), or leave burn_in out"
+            )
+        return self
+
 
 def _preset(name: object) -> Mapping[str, Any]:
     if isinstance(name, str) and name in PRESETS:
@@ -71,8 +81,8 @@ class CandidateConfig(Section):
     penalty: Literal["r1", "r2", "r1_r2", "gp"] = "r1_r2"
     gamma: NonNegativeFloat = 0.0
     """Weight of the gradient penalty (λ of gp); 0 turns it off."""
-    spectral_norm: bool = False
-    """Of every layer of the discriminator; sngan always has it."""
+    spectral_norm: bool | None = None
+    """Of every layer of the discriminator; null: as the family has it, which is sngan alone."""
     augment: tuple[Literal["color", "translation", "cutout"], ...] = ()
     """What real and generated images go through before the discriminator sees them."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -126,8 +136,28 @@ class CandidateConfig(Section):
     def _no_gradient_penalty_through_batch_norm(self) -> Self:
         if self.penalised and self.family in BATCH_NORM_FAMILIES:
             raise ValueError(
-                f"gamma must be 0 with family {self.family}: its discriminator has batch norm, which mixes the images "
-                "of a batch, so a per-image gradient penalty is undefined; use family lite"
+                f"{'gamma' if self.gamma > 0 else 'burn_in.gamma'} must be 0 with family {self.family}: its "
+                "discriminator has batch norm, which mixes the images of a batch, so a per-image gradient penalty is "
+                "undefined; use family lite"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _spectral_norm_that_the_family_has_stays(self) -> Self:
+        if self.spectral_norm is False and self.family in SPECTRAL_NORM_FAMILIES:
+            raise ValueError(
+                f"spectral_norm cannot be false with family {self.family}, whose discriminator always has it; leave it "
+                "out, or use another family, such as lite"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_warm_up_ends(self) -> Self:
+        asked = self.warm_up_kimg != type(self).model_fields["warm_up_kimg"].default
+        if asked and self.warm_up_kimg > self.kimg:
+            raise ValueError(
+                f"warm_up_kimg {self.warm_up_kimg:g} is longer than the training, kimg {self.kimg:g}, so that the "
+                "learning rates would never be reached; lower it, to a tenth of kimg or less, or raise kimg"
             )
         return self
 
@@ -145,9 +175,10 @@ class CandidateConfig(Section):
         if self.objective != "wasserstein" or self.spectral_norm or self.family in SPECTRAL_NORM_FAMILIES:
             return self
         if self.penalty != "gp" or self.gamma == 0:
+            penalty = "" if self.family in BATCH_NORM_FAMILIES else "penalty: gp with gamma: 10, or "
             raise ValueError(
-                "objective wasserstein measures a distance only if the discriminator's slope is bounded; set penalty: "
-                "gp with gamma: 10, or spectral_norm: true"
+                "objective wasserstein measures a distance only if the discriminator's slope is bounded; set "
+                f"{penalty}spectral_norm: true"
             )
         if self.burn_in.kimg > 0 and self.burn_in.gamma == 0:
             raise ValueError(

@@ -34,5 +34,8 @@ def shortened(text: str) -> str:
 
 
 def nearest(word: str, known: Any) -> str:
-    match = difflib.get_close_matches(word[:_SHOWN], list(known), n=1, cutoff=0.6)
-    return f", did you mean '{match[0]}'?" if match else ""
+    """Case apart, for that is the commonest slip; of names that differ in case alone, the one that is written so."""
+    names = {name.lower(): name for name in known} | {name: name for name in known}
+    close = difflib.get_close_matches(word[:_SHOWN], names, n=1, cutoff=0.6)
+    match = difflib.get_close_matches(word[:_SHOWN].lower(), names, n=1, cutoff=0.6) or close
+    return f", did you mean '{names[match[0]]}'?" if match else ""

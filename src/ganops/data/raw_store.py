@@ -29,7 +29,7 @@ from ganops.data.pixels import Undecodable
 from ganops.data.sizes import most_frequent
 from ganops.data.sources.base import RawImage, Refusal, Source
 from ganops.data.sources.naming import printable, shown
-from ganops.errors import SourceRefused, WorkspaceBusy, WorkspaceError
+from ganops.errors import SourceRefused, WorkspaceBusy, unwritable
 from ganops.layout import Layout
 from ganops.progress import Progress, silent
 
@@ -281,7 +281,8 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WorkspaceError(
+        raise unwritable(
+            error,
             f"{folder} cannot be written: {error.strerror or error}. Check permissions and free space; "
-            "the images that were there before are untouched."
+            "the images that were there before are untouched.",
         ) from None

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
-from ganops.errors import DamagedFile, UserError
+from ganops.errors import DamagedFile, NoRoom, UserError
 from ganops.files import forbidden
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -55,6 +55,7 @@ def read_array(
 
     Raises:
         DamagedFile: it is missing, damaged, or of another kind or shape.
+        NoRoom: memory is short.
     """
     try:
         _require_file(path)
@@ -62,6 +63,8 @@ def read_array(
     except PermissionError:
         raise DamagedFile(forbidden(path)) from None
     except (OSError, EOFError, ValueError, OverflowError, MemoryError, SyntaxError, tokenize.TokenError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise NoRoom(_short_of_memory(path)) from None
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DamagedFile(f"{path} is missing or damaged ({reason}): run `{again}` again.") from None
     if not isinstance(array, np.ndarray):
@@ -77,6 +80,14 @@ def read_array(
             f"run `{again}` again."
         )
     return array
+
+
+def _short_of_memory(path: Path) -> str:
+    return (
+        f"{path} cannot be opened, for memory is short: this process may not take as much as the file is long "
+        f"({path.stat().st_size / 1e6:,.1f} MB). End what else runs here, raise the limit (`ulimit -v`), or use a "
+        "machine with more; the file itself is not at fault."
+    )
 
 
 def _require_file(path: Path) -> None:

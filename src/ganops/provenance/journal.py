@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, final
 
-from ganops.errors import DamagedFile, WorkspaceError
+from ganops.errors import DamagedFile, unwritable
 from ganops.files import canonical_json, digest_json, read_json, write_json
 
 Event = Literal[
@@ -213,8 +213,9 @@ class Journal:
             self.folder.mkdir(parents=True, exist_ok=True)
             return self.path.open("a+b")
         except OSError as error:
-            raise WorkspaceError(
-                f"{self.path} cannot be written: {error.strerror}. Change its permissions, and run again."
+            raise unwritable(
+                error,
+                f"{self.path} cannot be written: {error.strerror}. Change its permissions or make room, and run again.",
             ) from None
 
     def _content(self) -> bytes:

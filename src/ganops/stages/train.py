@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganops.config import Config
-from ganops.errors import RankLost, UserError, WorkspaceError
+from ganops.errors import RankLost, UserError, unwritable
 from ganops.evaluation.extractors import load_extractor
 from ganops.evaluation.frechet import FeatureStats, frechet_distance
 from ganops.evaluation.reference import select_features
@@ -56,6 +56,7 @@ def train(
         DamagedFile: what it left was changed since.
         WorkspaceBusy: another process trains this candidate.
         WorkspaceError: a file cannot be written; names it.
+        NoRoom: nor can it where the disk is full, or a file cannot be read where memory is short.
         TrainingFailed: a number was not finite, again and again.
         RankLost: with launcher torchrun, one of the processes died or hung.
     """
@@ -165,13 +166,14 @@ class _Files:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Raises WorkspaceError where `path` cannot be written."""
+    """Raises NoRoom or WorkspaceError where `path` cannot be written."""
     try:
         yield
     except OSError as error:
-        raise WorkspaceError(
+        raise unwritable(
+            error,
             f"{path} cannot be written ({error.strerror or error}). Make room there, make the folder writable or move "
-            "away what is in the way, then run again: training goes on from its last checkpoint."
+            "away what is in the way, then run again: training goes on from its last checkpoint, where there is one.",
         ) from None
 
 

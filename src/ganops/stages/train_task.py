@@ -124,7 +124,7 @@ def _spec(candidate: CandidateConfig, name: str, dataset: PreparedDataset, split
         candidate.width,
         candidate.z_dim,
         _class_shares(name, dataset, split) if candidate.conditional else (),
-        candidate.spectral_norm,
+        bool(candidate.spectral_norm),
     )
 
 

@@ -38,6 +38,16 @@ def went_back(state: TrainingState, scale: float) -> str:
     )
 
 
+def in_the_end(state: TrainingState, candidate: CandidateConfig, config: TrainConfig, stopped: str | None) -> list[str]:
+    """What its owner should know of a training that is over; stopped: why the guard ended it."""
+    return [
+        *unfinished_warm_up(candidate),
+        *blind_guard(candidate, config),
+        *early_best(state, stopped),
+        *dear_evaluation(state, config),
+    ]
+
+
 def early_best(state: TrainingState, stopped: str | None) -> list[str]:
     """A training whose second half was in vain; one that was stopped has said so."""
     evaluations = [line for line in state.lines if line["fd"] is not None]
@@ -56,6 +66,17 @@ def blind_guard(candidate: CandidateConfig, config: TrainConfig) -> list[str]:
     return [
         f"All {candidate.kimg:g} kimg passed before the first evaluation, so that no collapse could be seen. Lower "
         f"train.evaluate_every_kimg, now {config.evaluate_every_kimg:g}, to {candidate.kimg / 5:g} or less."
+    ]
+
+
+def unfinished_warm_up(candidate: CandidateConfig) -> list[str]:
+    """Learning rates that were never reached, because nobody thought of the warm-up."""
+    if candidate.warm_up_kimg <= candidate.kimg:
+        return []
+    return [
+        f"The learning rates rise from 0 over warm_up_kimg, {candidate.warm_up_kimg:g} where nothing else is set, and "
+        f"{candidate.kimg:g} kimg end at {candidate.kimg / candidate.warm_up_kimg:.2g} of them. Set warm_up_kimg to "
+        f"{candidate.kimg / 10:g} or less, or raise kimg."
     ]
 
 

@@ -22,7 +22,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ganops.errors import SnapshotError, WorkspaceError
+from ganops.errors import SnapshotError, unwritable
 from ganops.files import digest_json, sha256_bytes, write_bytes
 from ganops.training.checkpoint_facts import Facts
 from ganops.training.guard import rollbacks
@@ -57,7 +57,8 @@ class CheckpointStore:
         """Write `state`, and then forget the oldest that are too many or too much.
 
         Raises:
-            WorkspaceError: the disk is full or read-only; older checkpoints are left as they were.
+            NoRoom: the disk is full; older checkpoints are left as they were, here and below.
+            WorkspaceError: the folder is read-only, or something is in the way.
         """
         tensors = {name: _portable(tensor) for name, tensor in tensors_of(state).items()}
         tensors |= {_BEST + name: tensor for name, tensor in state.best.weights.items()}
@@ -68,9 +69,12 @@ class CheckpointStore:
         try:
             write_bytes(self._directory / name, content)
         except OSError as error:
-            raise WorkspaceError(
-                f"The checkpoint could not be written to {self._directory} ({error.strerror}). Earlier ones are whole: "
-                "make room or make the folder writable, then run again to resume."
+            seen = self.resume_at()
+            kept = "There is none yet" if seen is None else f"The last, of {seen:,} images, is kept"
+            raise unwritable(
+                error,
+                f"The checkpoint could not be written to {self._directory} ({error.strerror}). {kept}: make room or "
+                f"make the folder writable, then run again{'' if seen is None else ' to resume'}.",
             ) from None
         self._forget()
 

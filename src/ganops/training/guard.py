@@ -105,7 +105,7 @@ def _collapsed(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | No
     if not _had_diversity(evaluated, config) or not all(_is_low(line, config) for line in recent):
         return None
     return (
-        f"the generator collapsed: {_low(recent[-1], config)} in {config.diversity_patience} evaluations in a row",
+        f"the generator collapsed: {_low(recent[-1], config)} {_in_a_row(config.diversity_patience)}",
         "Lower generator_lr, or take the relativistic objective with penalty r1_r2.",
     )
 
@@ -123,7 +123,7 @@ def _stuck(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | None:
         return None
     return (
         f"the generator did not get going: {_low(recent[-1], config)}, and the Fréchet distance had no new best, "
-        f"in {config.fd_patience} evaluations in a row",
+        f"{_in_a_row(config.fd_patience)}",
         "Raise its learning rates or its width, or take another family or objective.",
     )
 
@@ -136,7 +136,7 @@ def _drifted_away(lines: Sequence[Line], config: TrainingGuardConfig) -> Found |
         return None
     return (
         f"the Fréchet distance was {recent[-1]['fd']:.4g}, above {config.fd_factor:g} times its best of "
-        f"{recent[-1]['best_fd']:.4g}, in {config.fd_patience} evaluations in a row",
+        f"{recent[-1]['best_fd']:.4g}, {_in_a_row(config.fd_patience)}",
         "The best generator is kept; lower the learning rates, or kimg to where it was best.",
     )
 
@@ -145,7 +145,7 @@ def _decided(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | None
     recent = lines[-config.patience :]
     if len(recent) < config.patience:
         return None
-    for_long = f"in {_lines(config.patience)} of the log"
+    for_long = _in_lines(config.patience)
     if all(abs(line["real_logit"] - line["fake_logit"]) < config.lost for line in recent):
         return (
             f"the discriminator lost for good: real and generated were the same to it (guard.lost) {for_long}",
@@ -159,8 +159,12 @@ def _decided(lines: Sequence[Line], config: TrainingGuardConfig) -> Found | None
     return None
 
 
-def _lines(count: int) -> str:
-    return f"{count} line{'s' * (count != 1)} in a row"
+def _in_lines(count: int) -> str:
+    return "in one line of the log" if count == 1 else f"in {count} lines of the log in a row"
+
+
+def _in_a_row(evaluations: int) -> str:
+    return "in one evaluation" if evaluations == 1 else f"in {evaluations} evaluations in a row"
 
 
 def _with_diversity(lines: Sequence[Line]) -> Sequence[Line]:

@@ -107,6 +107,10 @@ class Log:
     def say(self, state: TrainingState, note: str) -> None:
         """Tell who waits, and keep it for the report."""
         self.notes.append(note)
+        self.tell(state, note)
+
+    def tell(self, state: TrainingState, note: str) -> None:
+        """Tell who waits; the report has it already."""
         self._progress(state.images_seen, self._total, note)
 
 

@@ -22,7 +22,7 @@ from ganops.config import CandidateConfig, TrainConfig
 from ganops.errors import TrainingFailed
 from ganops.models import Generator, ModelSpec, images_by_class
 from ganops.progress import Progress, silent
-from ganops.training.advice import blind_guard, dear_evaluation, diverged, early_best, too_many_threads, went_back
+from ganops.training.advice import diverged, in_the_end, too_many_threads, went_back
 from ganops.training.allocator import keep_pages
 from ganops.training.captured import Step, step_for
 from ganops.training.checkpoint import CheckpointStore
@@ -134,7 +134,7 @@ def train(
                 log.say(state, f"{reason}: {went_back(state, scale)}")
             case Stop(reason):
                 stopped = reason
-                log.say(state, f"stopped: {reason}")
+                log.tell(state, f"stopped: {reason}")
             case Fail(reason):
                 ranks.wait()  # rank 0 has written why
                 raise TrainingFailed(diverged(reason, candidate, config))
@@ -152,7 +152,7 @@ def train(
         state.precision,
         resumed_at,
         stopped,
-        (*log.notes, *blind_guard(candidate, config), *early_best(state, stopped), *dear_evaluation(state, config)),
+        (*log.notes, *in_the_end(state, candidate, config, stopped)),
     )
 
 

@@ -26,7 +26,7 @@ import torch
 
 from ganops import errors
 from ganops.config import TrainConfig
-from ganops.errors import ConfigError, GanOpsError, RankGone, RankLost
+from ganops.errors import ConfigError, GanOpsError, RankGone, RankLost, unwritable
 from ganops.files import read_json, write_json
 from ganops.process import die_with_parent, end_group
 from ganops.progress import Progress, silent
@@ -93,11 +93,11 @@ def run_ranks(
 
     Raises:
         RankLost: a process was killed, hung or failed in a way that nobody foresaw.
+        WorkspaceError, NoRoom: the folder cannot be written.
         GanOpsError: that a rank raised.
     """
     processes = launch.processes
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _empty(folder)
     settings = {"device": launch.device, "timeout_seconds": launch.timeout_seconds}
     write_json(folder / _JOB, {**settings, "work": job})
     np.save(folder / _ENTERED, np.zeros(processes, np.int64))
@@ -107,6 +107,19 @@ def run_ranks(
     report: Mapping[str, Any] = read_json(folder / _REPORT)
     shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+def _empty(folder: Path) -> None:
+    """Raises WorkspaceError or NoRoom where `folder` cannot be made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise unwritable(
+            error,
+            f"The folder {folder}, for the files of torchrun's processes, cannot be made anew: {error.strerror}. Make "
+            "room there, or move away what is in the way.",
+        ) from None
 
 
 def _command(module: str, folder: Path, processes: int) -> list[str]:

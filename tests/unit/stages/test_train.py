@@ -15,11 +15,13 @@ import torch
 from PIL import Image
 
 from ganops.config import Config, parse
+from ganops.data import stored
 from ganops.data.prepared import write_dataset
 from ganops.data.split import SPLITS
 from ganops.errors import (
     ConfigError,
     DamagedFile,
+    NoRoom,
     TrainingFailed,
     UnknownName,
     UserError,
@@ -412,8 +414,19 @@ def test_a_full_disk_names_the_file_and_what_to_do(
         raise OSError(errno.EFBIG, "File too large")
 
     monkeypatch.setattr(stage, function, full)
-    with pytest.raises(WorkspaceError, match=rf"{named} cannot be written \(File too large\)\. Make room"):
+    with pytest.raises(NoRoom, match=rf"{named} cannot be written \(File too large\)\. Make room") as raised:
         train(layout, config_with(), "a", "code")
+    assert raised.value.exit_code == 1
+
+
+def test_memory_that_is_short_is_not_taken_for_damage(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(stored.np, "load", short)
+    with pytest.raises(NoRoom, match=r"train/images\.npy cannot be opened, for memory is short") as raised:
+        train(layout, config_with(), "a", "code")
+    assert "damaged" not in str(raised.value) and raised.value.exit_code == 1
 
 
 def test_a_line_that_finds_no_room(layout: Layout) -> None:
@@ -421,7 +434,7 @@ def test_a_line_that_finds_no_room(layout: Layout) -> None:
     files.begin([])
     (layout.train_dir("a") / "stats.jsonl").unlink()
     (layout.train_dir("a") / "stats.jsonl").symlink_to("/dev/full")
-    with pytest.raises(WorkspaceError, match=r"stats\.jsonl cannot be written \(No space left"):
+    with pytest.raises(NoRoom, match=r"stats\.jsonl cannot be written \(No space left"):
         files.line({"kimg": 1})
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from training_run import candidate_of, digest, run, spec_of
 
-from ganops.errors import WorkspaceError
+from ganops.errors import NoRoom, WorkspaceError
 from ganops.files import sha256_bytes
 from ganops.training.checkpoint import CheckpointStore
 from ganops.training.state import TrainingState, fresh_state, tensors_of
@@ -181,28 +181,31 @@ def test_a_checkpoint_after_a_rollback_is_newer_than_those_before(tmp_path: Path
 
 def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(WorkspaceError, match="could not be written"):
+    with pytest.raises(WorkspaceError, match=r"could not be written .*\. There is none yet: make room .* run again\."):
         run(tmp_path / "file" / "below")
 
 
 def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
     """While no file may grow beyond half a checkpoint, as on a disk that is full."""
-    store, state = CheckpointStore(tmp_path), state_of()
+    folder = tmp_path / "one"
+    store, state = CheckpointStore(folder), state_of()
     store.save(state)
-    (before,) = files(tmp_path)
+    (before,) = files(folder)
     content = before.read_bytes()
     state.images_seen = 100
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, limits[1]))
     try:
-        with pytest.raises(WorkspaceError, match=r"could not be written.*Earlier ones are whole"):
+        with pytest.raises(NoRoom, match=r"could not be written.*The last, of 0 images, is kept: make.*to resume\."):
             store.save(state)
+        with pytest.raises(NoRoom, match=r"There is none yet"):
+            CheckpointStore(tmp_path / "another").save(state)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert files(tmp_path) == [before]
+    assert files(folder) == [before]
     assert before.read_bytes() == content
     restored = state_of()
-    assert CheckpointStore(tmp_path).restore(restored) == []
+    assert CheckpointStore(folder).restore(restored) == []
 
 
 # ---------------------------------------------------------------- made up, or no files at all

@@ -66,6 +66,29 @@ def test_a_training_that_is_stopped_before_it_is_evaluated_says_nothing_of_dear_
     assert not any("In-loop evaluation" in note for note in result.notes)
 
 
+def test_why_it_was_stopped_is_said_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    guard = {"lost": 1e9, "patience": 1}
+    result = run(tmp_path, train_keys={"guard": guard}, progress=lambda done, total, note: told.append(note))
+    assert result.stopped is not None and "the same to it (guard.lost) in one line of the log, when 8 images" in result.stopped
+    assert told.count(f"stopped: {result.stopped}") == 1
+    assert not any("stopped" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("warm_up_kimg", [0.0, 0.02, 5.0])
+def test_a_warm_up_that_does_not_end_is_said(tmp_path: Path, warm_up_kimg: float) -> None:
+    result = run(tmp_path, kimg=0.02, warm_up_kimg=warm_up_kimg)
+    notes = [note for note in result.notes if "warm_up_kimg" in note]
+    assert notes == (
+        [
+            "The learning rates rise from 0 over warm_up_kimg, 5 where nothing else is set, and 0.02 kimg end at 0.004 "
+            "of them. Set warm_up_kimg to 0.002 or less, or raise kimg."
+        ]
+        if warm_up_kimg == 5
+        else []
+    )
+
+
 @pytest.mark.parametrize(("threads", "said"), [(1, 0), (3, 1)])
 def test_more_threads_than_cores_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, said: int

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganops.errors import ConfigError, GanOpsError, RankLost
+from ganops.errors import ConfigError, GanOpsError, RankLost, WorkspaceError
 from ganops.files import write_json
 from ganops.training import torchrun
 
@@ -29,6 +29,18 @@ ENDS: dict[str, tuple[dict[int, int], dict[int, Any], list[int], int, type[GanOp
     "torchrun killed": ({}, {}, [7, 7, 7], KILL, RankLost, "^torchrun was ended by SIGKILL"),
     "torchrun failed": ({}, {}, [0, 0, 0], 1, RankLost, "^torchrun ended with code 1: no port"),
 }
+
+
+@pytest.mark.parametrize(("way", "why"), [("file", "Not a directory"), ("link", "File exists")])
+def test_what_lies_in_the_way_of_its_folder_is_named(tmp_path: Path, way: str, why: str) -> None:
+    folder, launch = tmp_path / "ranks" / "a", torchrun.Launch(2, "cpu", 9.0)
+    if way == "file":
+        folder.parent.touch()
+    else:
+        folder.parent.mkdir()
+        folder.symlink_to(tmp_path)
+    with pytest.raises(WorkspaceError, match=rf"ranks/a, .* cannot be made anew: {why}\. .*move away what is in the"):
+        torchrun.run_ranks("no.module", folder, {}, launch, lambda done, total, note: None)
 
 
 @pytest.mark.parametrize("end", ENDS)

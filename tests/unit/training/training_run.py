@@ -82,7 +82,7 @@ def candidate_of(recipe: str, **keys: Any) -> CandidateConfig:
 
 def spec_of(candidate: CandidateConfig, shape: tuple[int, int, int] = SHAPE) -> ModelSpec:
     shares = (0.25, 0.25, 0.5) if candidate.conditional else ()
-    return family_spec(candidate.family, shape, candidate.width, candidate.z_dim, shares, candidate.spectral_norm)
+    return family_spec(candidate.family, shape, candidate.width, candidate.z_dim, shares, bool(candidate.spectral_norm))
 
 
 def run(
