@@ -26,6 +26,7 @@ from ganops.files import forbidden, replace_directory, sha256_bytes, write_bytes
 from ganops.models.families import FAMILIES
 from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
+from ganops.models.weights import not_finite
 
 FORMAT = 3
 """2 differed in two things: what conditional generators make of their labels, and a plain tanh at the end of `lite`."""
@@ -106,7 +107,7 @@ def load_snapshot(directory: Path) -> Snapshot:
     """Read and verify a snapshot.
 
     Raises:
-        SnapshotError: a file is missing, changed, truncated or of another format.
+        SnapshotError: a file is missing, changed, truncated or of another format, or a weight is not finite.
     """
     model_bytes = _read(directory, MODEL)
     try:
@@ -142,13 +143,18 @@ def _generator(directory: Path, spec: ModelSpec, weights: bytes) -> Generator:
     try:
         tensors = safetensors.torch.load(weights)
         with torch.device("meta"):  # without memory, of which a changed number could ask for more than there is
-            wanted = {name: tensor.shape for name, tensor in Generator(spec).state_dict().items()}
-        if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
+            wanted = {name: (tensor.shape, tensor.dtype) for name, tensor in Generator(spec).state_dict().items()}
+        if wanted != {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}:
             raise misfit
         generator = Generator(spec)
         generator.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, TypeError, AssertionError):
         raise misfit from None
+    if (name := not_finite(tensors)) is not None:
+        raise SnapshotError(
+            f"{directory / WEIGHTS} holds numbers that are not finite (in {name}), of which no image can be made. "
+            "Restore the snapshot or train again."
+        )
     generator.requires_grad_(False)
     return generator.eval()
 

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from tiny import SHARES, tiny_spec
 
 from ganops.errors import SnapshotError
+from ganops.files import sha256_bytes
 from ganops.models import (
     FAMILIES,
     ModelSpec,
@@ -130,3 +133,29 @@ def test_a_model_json_that_is_none_is_refused(tmp_path: Path, content: str) -> N
 def test_no_snapshot(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match=r"model\.json"):
         load_snapshot(tmp_path)
+
+
+def replaced(directory: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Put other weights in a snapshot, under the right digest."""
+    content = safetensors.torch.save(weights)
+    (directory / "generator.safetensors").write_bytes(content)
+    model = json.loads((directory / "model.json").read_text())
+    model["files"]["generator.safetensors"] = sha256_bytes(content)
+    (directory / "model.json").write_text(json.dumps(model))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(saved: Snapshot, tmp_path: Path, value: float) -> None:
+    weights = dict(saved.generator.state_dict())
+    spoilt = list(weights)[-1]
+    weights[spoilt] = weights[spoilt].clone()
+    weights[spoilt].view(-1)[0] = value
+    replaced(tmp_path / "snapshot", weights)
+    with pytest.raises(SnapshotError, match=rf"generator\.safetensors .*not finite \(in {re.escape(spoilt)}\)"):
+        load_snapshot(tmp_path / "snapshot")
+
+
+def test_weights_of_another_dtype_are_refused(saved: Snapshot, tmp_path: Path) -> None:
+    replaced(tmp_path / "snapshot", {name: tensor.half() for name, tensor in saved.generator.state_dict().items()})
+    with pytest.raises(SnapshotError, match=r"generator\.safetensors does not fit"):
+        load_snapshot(tmp_path / "snapshot")
