@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from ganops.errors import SnapshotError, WorkspaceError
 from ganops.files import digest_json, sha256_bytes, write_bytes
+from ganops.models.weights import not_finite
 from ganops.training.checkpoint_facts import Facts
 from ganops.training.guard import rollbacks
 from ganops.training.state import MEMORY_FORMAT, Best, Tensors, TrainingState, tensors_of
@@ -56,11 +57,15 @@ class CheckpointStore:
     def save(self, state: TrainingState) -> None:
         """Write `state`, and then forget the oldest that are too many or too much.
 
+        A state that is not finite, to which nothing could go back, is not written, and displaces none that is.
+
         Raises:
             WorkspaceError: the disk is full or read-only; older checkpoints are left as they were.
         """
         tensors = {name: _portable(tensor) for name, tensor in tensors_of(state).items()}
         tensors |= {_BEST + name: tensor for name, tensor in state.best.weights.items()}
+        if not_finite(tensors) is not None:
+            return
         facts = _facts(state, self._key).model_dump()
         content = safetensors.torch.save(tensors, {"state": json.dumps(facts)})
         digest = sha256_bytes(content)[:_DIGITS_OF_SHA256]
@@ -188,6 +193,10 @@ def _load(path: Path, key: str, state: TrainingState, steps: range) -> None:
         raise SnapshotError(f"The checkpoint {path} was passed over: {difference}.")
     if _kinds(stored) != _kinds(live) or (best and _kinds(best) != _kinds(state.average.generator_ema.state_dict())):
         raise SnapshotError(f"The checkpoint {path} was passed over: it belongs to other networks.")
+    if bool(best) != bool(facts.best_images_seen):
+        raise SnapshotError(f"The checkpoint {path} was passed over: its best generator is not the one it speaks of.")
+    if (spoilt := not_finite(stored | {_BEST + name: tensor for name, tensor in best.items()})) is not None:
+        raise SnapshotError(f"The checkpoint {path} was passed over: {spoilt} in it holds numbers that are not finite.")
     with torch.no_grad():
         for name, tensor in live.items():
             tensor.copy_(stored[name])  # into the live strides: see `optimizers`

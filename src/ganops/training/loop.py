@@ -130,7 +130,7 @@ def train(
             case Continue() if saving:
                 _save(state, checkpoints)
             case Rollback(reason):
-                state = _rolled_back(fresh(), state, checkpoints, steps)
+                state = _rolled_back(fresh(), state, checkpoints, steps, log)
                 scale = lr_scale(state.lines, config.guard)
                 log.say(state, f"{reason}: went back to {state.images_seen:,} images with lower learning rates")
             case Stop(reason):
@@ -218,14 +218,16 @@ def _looked_at(state: TrainingState, weights: Tensors, score: Score, observer: O
 
 
 def _rolled_back(
-    fresh: TrainingState, failed: TrainingState, checkpoints: CheckpointStore, steps: range
+    fresh: TrainingState, failed: TrainingState, checkpoints: CheckpointStore, steps: range, log: Log
 ) -> TrainingState:
-    """The last checkpoint's state, or the first of all, with the whole log.
+    """The state of the last checkpoint that is whole, or the first of all, with the whole log.
 
     Stored at once, so that a training killed after this goes on from here.
     """
     fresh.precision = failed.precision
-    checkpoints.restore(fresh, steps)
+    for note in checkpoints.restore(fresh, steps):
+        if note not in log.notes:
+            log.say(failed, note)
     fresh.micro_batch, fresh.lines = failed.micro_batch, failed.lines
     fresh.seconds, fresh.evaluation_seconds = failed.seconds, failed.evaluation_seconds
     _save(fresh, checkpoints)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ import pytest
 import safetensors.torch
 import torch
 from safetensors import safe_open
-from training_run import candidate_of, digest, run, spec_of
+from training_run import candidate_of, digest, plant, run, spec_of
 
 from ganops.errors import WorkspaceError
 from ganops.files import sha256_bytes
 from ganops.training.checkpoint import CheckpointStore
-from ganops.training.state import TrainingState, fresh_state, tensors_of
+from ganops.training.state import Tensors, TrainingState, fresh_state, tensors_of
 
 SHORT_KIMG = 0.16
 """Long enough for three checkpoints."""
@@ -249,12 +251,113 @@ def test_a_checkpoint_that_lacks_a_fact_is_passed_over(tmp_path: Path, key: str)
         {"lines": [{}]},
         {"lines": [LINE | {"not_finite": 3}]},
         {"moves": [1]},
+        {"best_images_seen": 8},
+        {"best_score": -1e300},
+        {"best_score": 1e300},
+        {"best_score": 1.0},
     ],
 )
 def test_a_checkpoint_with_an_impossible_fact_is_passed_over(tmp_path: Path, facts: dict[str, Any]) -> None:
     CheckpointStore(tmp_path).save(state_of())
     made_elsewhere(files(tmp_path)[0], **facts)
     assert_passed_over(tmp_path, state_of())
+
+
+def spoilt(tensors: Tensors, prefix: str, value: float = math.nan) -> Tensors:
+    """The same with one number of the first floating-point tensor of that prefix replaced."""
+    name = next(name for name in tensors if name.startswith(prefix) and tensors[name].is_floating_point())
+    tensors[name].view(-1)[0] = value
+    return tensors
+
+
+def without_best(tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("best/")}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"best_score": -1.0},
+        {"best_score": 1e300},
+        {"best_score": None, "best_images_seen": 0},
+        {"best_images_seen": 104},
+        {"best_images_seen": 10**6},
+    ],
+)
+def test_a_best_that_the_lines_do_not_have_is_passed_over_for_the_checkpoint_before(
+    whole: tuple[Path, str], left: Path, facts: dict[str, Any]
+) -> None:
+    newest, previous = files(left)
+    made_elsewhere(newest, **facts)
+    assert_gone_on_from(previous, left, whole[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_best,
+        partial(spoilt, prefix="best/"),
+        partial(spoilt, prefix="generator/"),
+        partial(spoilt, prefix="generator_ema/", value=math.inf),
+        partial(spoilt, prefix="discriminator/", value=-math.inf),
+        partial(spoilt, prefix="generator_optimizer/"),
+        partial(spoilt, prefix="discriminator_optimizer/"),
+    ],
+)
+def test_a_poisoned_checkpoint_is_passed_over_for_the_one_before(
+    whole: tuple[Path, str], left: Path, change: Callable[[Tensors], Tensors]
+) -> None:
+    newest, previous = files(left)
+    poisoned(newest, change)
+    assert_gone_on_from(previous, left, whole[1])
+
+
+def poisoned(path: Path, change: Callable[[Tensors], Tensors]) -> None:
+    """Under a name with the right digest."""
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata()["state"]
+    rewritten(path, facts, change(safetensors.torch.load_file(path)))
+
+
+def assert_gone_on_from(path: Path, folder: Path, sha256: str) -> None:
+    """The newest is named and passed over for `path`, and the training ends as if it had never been."""
+    newest = files(folder)[0]
+    result = run(folder, kimg=SHORT_KIMG)
+    assert newest.name in result.notes[0] and "passed over" in result.notes[0]
+    assert result.resumed_at == images_seen(path)
+    assert digest(result) == sha256
+
+
+def test_a_rollback_goes_behind_a_poisoned_checkpoint_and_no_copy_of_it_displaces_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Poisoned while the training runs, which then needs it."""
+    done: list[int] = []
+
+    def fault(state: TrainingState) -> None:
+        if state.images_seen >= 160 and not done:
+            newest, previous = files(tmp_path)
+            poisoned(newest, partial(spoilt, prefix="generator/"))
+            done.append(images_seen(previous))
+            with torch.no_grad():
+                next(state.discriminator.parameters()).fill_(math.nan)
+
+    plant(monkeypatch, fault)
+    result = run(tmp_path, "lite")
+    (back,) = [note for note in result.notes if "went back to" in note]
+    assert f"went back to {done[0]} images" in back
+    assert sum("generator/" in note and "not finite" in note for note in result.notes) == 1
+    assert (result.images_seen, result.stopped) == (400, None)
+
+
+def test_a_state_that_is_not_finite_is_not_stored(tmp_path: Path) -> None:
+    store, state = CheckpointStore(tmp_path, keep=1), state_of()
+    store.save(state)
+    whole = files(tmp_path)
+    state.images_seen = 8
+    spoilt(tensors_of(state), "discriminator_optimizer/", math.inf)
+    store.save(state)
+    assert files(tmp_path) == whole
 
 
 @pytest.mark.parametrize("state", ["", "[]", "3", '["images_seen"]', "[" * 100_000])
