@@ -10,10 +10,13 @@ from torch import Tensor
 _MOST_HEADER = 2**20
 """Bytes of a safetensors file beside its tensors: some hundred of each, for its name, dtype and shape."""
 
+_MOST_BYTES = 2**34
+"""Whatever the tensors are said to be: four billion weights."""
+
 
 def most_bytes(tensors: Iterable[Tensor]) -> int:
     """What a safetensors file of such tensors has at most; they may be on the meta device."""
-    return _MOST_HEADER + sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return min(_MOST_HEADER + sum(tensor.numel() * tensor.element_size() for tensor in tensors), _MOST_BYTES)
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:

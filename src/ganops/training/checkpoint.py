@@ -23,8 +23,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ganops.errors import SnapshotError, WorkspaceError
-from ganops.files import digest_json, sha256_bytes, write_bytes
-from ganops.models.weights import not_finite
+from ganops.files import MOST_BYTES, digest_json, read_plain, sha256_bytes, write_bytes
+from ganops.models.weights import most_bytes, not_finite
 from ganops.training.checkpoint_facts import Facts
 from ganops.training.guard import rollbacks
 from ganops.training.state import MEMORY_FORMAT, Best, Tensors, TrainingState, tensors_of
@@ -187,11 +187,12 @@ def _facts(state: TrainingState, key: str) -> Facts:
 def _load(path: Path, key: str, state: TrainingState, steps: range) -> None:
     """Raises SnapshotError, and then has not touched `state`."""
     live = tensors_of(state)
-    stored, facts = _read(path)
+    average = state.average.generator_ema.state_dict()
+    stored, facts = _read(path, most_bytes([*live.values(), *average.values()]) + MOST_BYTES)
     best = {name.removeprefix(_BEST): stored.pop(name) for name in list(stored) if name.startswith(_BEST)}
     if difference := _difference(facts, key, steps):
         raise SnapshotError(f"The checkpoint {path} was passed over: {difference}.")
-    if _kinds(stored) != _kinds(live) or (best and _kinds(best) != _kinds(state.average.generator_ema.state_dict())):
+    if _kinds(stored) != _kinds(live) or (best and _kinds(best) != _kinds(average)):
         raise SnapshotError(f"The checkpoint {path} was passed over: it belongs to other networks.")
     if bool(best) != bool(facts.best_images_seen):
         raise SnapshotError(f"The checkpoint {path} was passed over: its best generator is not the one it speaks of.")
@@ -242,10 +243,11 @@ def _another_configuration(theirs: str, ours: str) -> str:
     return f"it belongs to another configuration (digest {theirs[:12]}, not {ours[:12]})"
 
 
-def _read(path: Path) -> tuple[Tensors, Facts]:
+def _read(path: Path, most: int) -> tuple[Tensors, Facts]:
+    """most: bytes of tensors and lines together."""
     damaged = SnapshotError(f"The checkpoint {path} is damaged (changed or cut short) and was passed over.")
     try:
-        content = path.read_bytes()
+        content = read_plain(path, most)
         if sha256_bytes(content)[:_DIGITS_OF_SHA256] != path.name.split(".")[1]:
             raise damaged
         with safe_open(path, framework="pt") as file:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_damage_is_refused(tmp_path: Path, name: str, damage: str) -> None:
     else:
         path.write_bytes(content[:-1] if damage == "truncate" else content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(SnapshotError, match=name):
+        load_snapshot(tmp_path / "snapshot")
+
+
+@pytest.mark.parametrize("name", ["model.json", "generator.safetensors", "extra.npy"])
+@pytest.mark.usefixtures("saved")
+def test_a_sparse_file_without_end_is_not_read(tmp_path: Path, name: str) -> None:
+    os.truncate(tmp_path / "snapshot" / name, 10 * 2**40)
+    with pytest.raises(SnapshotError, match=rf"{name} cannot be read \(it has 10,995,116,277,760 bytes"):
+        load_snapshot(tmp_path / "snapshot")
+
+
+@pytest.mark.usefixtures("saved")
+def test_weights_are_read_as_far_as_the_architecture_can_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot" / "generator.safetensors"
+    os.truncate(path, path.stat().st_size + 2**20)
+    with pytest.raises(SnapshotError, match=r"generator\.safetensors cannot be read \(it has"):
         load_snapshot(tmp_path / "snapshot")
 
 

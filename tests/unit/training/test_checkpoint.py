@@ -68,6 +68,15 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(whole: tuple[P
     assert digest(result) == whole[1]
 
 
+def test_a_sparse_checkpoint_without_end_is_passed_over_for_the_one_before(whole: tuple[Path, str], left: Path) -> None:
+    newest, previous = files(left)
+    os.truncate(newest, 10 * 2**40)
+    result = run(left, kimg=SHORT_KIMG)
+    assert result.resumed_at == images_seen(previous)
+    assert newest.name in result.notes[0] and "damaged" in result.notes[0]
+    assert digest(result) == whole[1]
+
+
 def test_with_no_whole_checkpoint_it_starts_anew_and_says_so(whole: tuple[Path, str], left: Path) -> None:
     for path in left.iterdir():
         path.write_bytes(b"")
