@@ -5,7 +5,8 @@ JSON in the header's metadata. The name carries the digest of the content, so th
 file is refused, and sorts by the course of the training. The directory is named by a digest of what the
 training depends on (`checkpoint_key`), and each file repeats it: a changed configuration never resumes a
 stale state. Directories so named beside it are other configurations' of the same candidate. Only regular files
-count: nothing else that lies there is opened, changed or deleted.
+of such names count: nothing else that lies there is opened, changed or deleted. A process that is killed while it
+writes leaves a part under a hidden name, which `tidy` removes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
@@ -34,6 +35,8 @@ _DIGITS_OF_SHA256 = 16
 _SUFFIX = ".safetensors"
 _BEST = "best/"
 _NAME = re.compile(rf"(\d{{2,}})-(\d{{12,}})\.[0-9a-f]{{{_DIGITS_OF_SHA256}}}{re.escape(_SUFFIX)}")
+_UNFINISHED = re.compile(rf"\.{_NAME.pattern}\.\w+")
+"""As `write_bytes` calls what it has not yet written to its end."""
 _DIGITS_OF_KEY = 32
 _KEY = re.compile(rf"[0-9a-f]{{{_DIGITS_OF_KEY}}}")
 _ANY_STEPS = range(2**63)
@@ -96,6 +99,11 @@ class CheckpointStore:
                 notes.append(str(error))
         return [*notes, *self._not_gone_on_with(), *state.moves]
 
+    def tidy(self) -> None:
+        """Remove what was being written when an earlier process was killed; nobody else may be training this."""
+        for folder in (self._directory, *self._others()):
+            _remove(path for path in _regular_files(folder) if _UNFINISHED.fullmatch(path.name))
+
     def resume_at(self) -> int | None:
         """Images seen by the newest checkpoint, whole or not; None where there is none."""
         newest = next(iter(_newest_first(self._directory)), None)
@@ -103,14 +111,13 @@ class CheckpointStore:
 
     def clear(self) -> None:
         """Forget this training, and what earlier configurations of it have left: it is done."""
+        self.tidy()
         for folder in (self._directory, *self._others()):
-            for path in _regular_files(folder):
-                with suppress(OSError):
-                    path.unlink()
+            _remove(_newest_first(folder))
             with suppress(OSError):
-                folder.rmdir()
+                folder.rmdir()  # where nothing else is in it
         with suppress(OSError):
-            self._directory.parent.rmdir()  # where nothing else is in it
+            self._directory.parent.rmdir()
 
     @property
     def _key(self) -> str:
@@ -120,6 +127,8 @@ class CheckpointStore:
         for path in sorted(_listed(self._directory)):
             if path.name.endswith(_SUFFIX) and not _is_regular(path):
                 yield f"{path} is no regular file, and so no checkpoint: it was left alone."
+            elif path.name.endswith(_SUFFIX) and not _NAME.fullmatch(path.name):
+                yield f"{path} has not the name of a checkpoint: it was left alone."
         for folder in self._others():
             for newest in _newest_first(folder)[:1]:
                 difference = _another_configuration(folder.name, self._key)
@@ -137,6 +146,12 @@ class CheckpointStore:
                 size += path.stat().st_size
                 if age > 0 and (age >= self._keep or size > self._bytes):
                     path.unlink()
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _newest_first(directory: Path) -> list[Path]:

@@ -16,6 +16,7 @@ import torch
 from safetensors import safe_open
 from training_run import candidate_of, digest, plant, run, spec_of
 
+from ganops import files as files_module
 from ganops.errors import WorkspaceError
 from ganops.files import sha256_bytes
 from ganops.training.checkpoint import CheckpointStore
@@ -412,6 +413,43 @@ def test_what_is_no_regular_file_is_left_alone_and_named(
     assert store.resume_at() == result.resumed_at
     store.clear()
     assert [path.name for path in left.iterdir()] == [strange.name]
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_foreign_files_are_not(tmp_path: Path) -> None:
+    mine, other = tmp_path / ("a" * 32), tmp_path / ("b" * 32)
+    unfinished = f".00-{8:012d}.{'0' * 16}.safetensors.k_3x9zq1"
+    for folder in (mine, other):
+        CheckpointStore(folder).save(state_of())
+        (folder / unfinished).touch()
+    foreign = [mine / name for name in (".notes", "notes.txt", f"00-{8:012d}.{'F' * 16}.safetensors")]
+    foreign.append(other / f"{unfinished}.mine")
+    for path in foreign:
+        path.touch()
+    store = CheckpointStore(mine)
+    kept = {path for folder in (mine, other) for path in folder.iterdir() if path.name != unfinished}
+    store.tidy()
+    assert {path for folder in (mine, other) for path in folder.iterdir()} == kept
+    said = [note for note in store.restore(state_of()) if "not the name of a checkpoint: it was left alone" in note]
+    assert len(said) == 1 and str(foreign[2]) in said[0]
+    store.clear()
+    assert {path for folder in (mine, other) for path in folder.iterdir()} == {*foreign}
+
+
+def test_the_name_of_what_is_being_written_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `write_bytes` has it when it is killed."""
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+    monkeypatch.setattr(files_module.os, "fsync", full)
+    store = CheckpointStore(tmp_path)
+    with pytest.raises(WorkspaceError):
+        store.save(state_of())
+    monkeypatch.undo()
+    assert len(files(tmp_path)) == 1
+    store.tidy()
+    assert files(tmp_path) == []
+
+
+def full(handle: int) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_checkpoint_that_cannot_be_forgotten_does_not_end_the_training(
