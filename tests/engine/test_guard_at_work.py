@@ -151,5 +151,8 @@ def test_out_of_memory_is_survived_and_said(
     result = run(tmp_path / "scarce", "lite", kimg=0.08, progress=lambda done, total, note: notes.append(note))
     said = "out of memory: from 0 images on, 2 images at a time"
     assert said in result.notes and said in notes
+    monkeypatch.undo()
+    resumed = run(tmp_path / "scarce", "lite", kimg=0.08)
+    assert resumed.resumed_at == 80 and resumed.notes.count(said) == 1
     for one, other in zip(result.generator.parameters(), plenty.generator.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-4)

@@ -113,7 +113,7 @@ def train(
         settings = settings_at(candidate, seen, scale)
         log.step(state, advance(state, candidate, settings, inputs, step_images, seed, step))
         if state.micro_batch < micro_batch:
-            log.say(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
+            log.keep(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
 
         due = partial(_due, state.images_seen, step_images, total)
         evaluating, saving = due(config.evaluate_every_kimg * 1000), due(config.checkpoint_every_kimg * 1000)
@@ -228,7 +228,7 @@ def _rolled_back(
     for note in checkpoints.restore(fresh, steps):
         if note not in log.notes:
             log.say(failed, note)
-    fresh.micro_batch, fresh.lines = failed.micro_batch, failed.lines
+    fresh.micro_batch, fresh.lines, fresh.moves = failed.micro_batch, failed.lines, failed.moves
     fresh.seconds, fresh.evaluation_seconds = failed.seconds, failed.evaluation_seconds
     _save(fresh, checkpoints)
     return fresh
