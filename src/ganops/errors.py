@@ -6,7 +6,7 @@ GanOpsError                      exit code 1: it went wrong
 │   ├── WorkspaceError           no workspace, not writable, no git
 │   ├── WorkspaceBusy            another run holds the workspace
 │   ├── DamagedFile              a stored file was changed, cut short or made unreadable
-│   │   └── SnapshotError        a snapshot or checkpoint is damaged or of another kind
+│   │   └── SnapshotError        a snapshot or checkpoint is damaged, of another kind or of no use
 │   └── UnknownName              a candidate, stage or version that does not exist
 ├── DataRefused     (ValueError) exit code 3: the data, not the command, is at fault
 │   ├── SourceRefused            a source that cannot be read as images
@@ -19,7 +19,7 @@ GanOpsError                      exit code 1: it went wrong
 ├── Unhealthy                    `ganops doctor` found what it did not put right
 ├── AuditFailed                  something is not as it was stated
 ├── RunStopped                   somebody stopped it
-├── TrainingFailed               the loss, a gradient or a weight is not finite
+├── TrainingFailed               the loss, a gradient, a weight or an image is not finite
 ├── IncomparableReports (ValueError)  two scores that must not be compared
 └── VendorError                  translated once, where the vendor is called
     ├── PipelineError            DVC
@@ -65,7 +65,7 @@ class DamagedFile(UserError):
 
 
 class SnapshotError(DamagedFile):
-    """A snapshot or checkpoint is damaged, or belongs to another configuration."""
+    """A snapshot or checkpoint is damaged, belongs to another configuration, or makes no images."""
 
 
 class UnknownName(UserError):
@@ -121,7 +121,7 @@ class RunStopped(GanOpsError):
 
 
 class TrainingFailed(GanOpsError):
-    """A loss, gradient or weight is no longer finite."""
+    """A loss, gradient, weight or image is no longer finite."""
 
 
 class IncomparableReports(GanOpsError, ValueError):

@@ -16,6 +16,9 @@ from typing import Any
 
 from ganops.errors import DamagedFile
 
+MOST_BYTES = 64_000_000
+"""Of a file that is read at once and as a rule has thousands: JSON, YAML, a signature."""
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` so that a reader sees the old file or the new one, never a part."""
@@ -62,19 +65,29 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def read_plain(path: Path) -> bytes:
+def read_plain(path: Path, most: int = MOST_BYTES) -> bytes:
     """The content of a plain file: opening a pipe that lies in its place would wait for ever.
 
+    most: bytes that it can have; a sparse file of no content has more than there is memory.
+
     Raises:
-        OSError: it cannot be read, or is no plain file.
+        OSError: it cannot be read, is no plain file or is larger.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
+        facts = os.fstat(file.fileno())
+        mode = facts.st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "It is no plain file", str(path))
+        if facts.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {facts.st_size:,} bytes, of {most:,} at most", str(path))
         return file.read()
+
+
+def read_text(path: Path) -> str:
+    """`read_plain` for UTF-8 text, lines ending in a line feed; UnicodeDecodeError where it is none."""
+    return read_plain(path).decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -26,7 +26,7 @@ from ganops import plain_yaml
 from ganops.config import Config
 from ganops.config.wording import shortened
 from ganops.errors import ConfigError, DamagedFile, WorkspaceError, unwritable
-from ganops.files import forbidden, write_text
+from ganops.files import forbidden, read_text, write_text
 from ganops.layout import Layout
 from ganops.locks import held
 
@@ -93,7 +93,7 @@ def load(layout: Layout) -> Workspace:
 def read_config(path: Path) -> Config:
     """The checked configuration in a YAML file."""
     try:
-        mapping = plain_yaml.load(path.read_text(encoding="utf-8"))
+        mapping = plain_yaml.load(read_text(path))
     except FileNotFoundError:
         raise WorkspaceError(f"{path} does not exist. Restore it from git, or make a workspace anew.") from None
     except PermissionError:
@@ -125,7 +125,7 @@ def edit_params(layout: Layout, changes: Mapping[str, Any]) -> None:
     editor.representer.add_representer(
         type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
-    document = editor.load(layout.params.read_text(encoding="utf-8"))
+    document = editor.load(read_text(layout.params))
     for dotted, value in changes.items():
         *sections, key = dotted.split(".")
         section = document
@@ -140,7 +140,7 @@ def edit_params(layout: Layout, changes: Mapping[str, Any]) -> None:
 
 def set_seed(layout: Layout, seed: int) -> None:
     """Change the one line `seed: N` of `params.yaml` and no other character."""
-    text = layout.params.read_text(encoding="utf-8")
+    text = read_text(layout.params)
     changed, count = re.subn(r"(?m)^seed:[ \t]*[0-9]+", f"seed: {seed}", text, count=1)
     if count:
         write_text(layout.params, changed)

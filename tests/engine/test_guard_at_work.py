@@ -13,7 +13,7 @@ from training_run import Recorder, brightness, plant, run
 
 from ganops.errors import TrainingFailed
 from ganops.evaluation.threads import one_thread
-from ganops.models import Generator
+from ganops.models import Generator, to_uint8
 from ganops.training import loop
 from ganops.training.guard import Evaluation
 from ganops.training.state import TrainingState
@@ -52,6 +52,37 @@ def test_a_planted_nan_is_rolled_back_and_training_ends_well(
     assert any("with 0.5 times the learning rates of params.yaml" in note for note in result.notes)
     after = recorder.lines[recorder.lines.index(back) + 1 :]
     assert after[0]["images_seen"] <= back["images_seen"]
+    assert all(torch.isfinite(tensor).all() for tensor in result.generator.state_dict().values())
+
+
+def overflowing(generator: Generator) -> None:
+    for parameter in generator.parameters():
+        parameter.fill_(1e38)[::2].neg_()
+
+
+@pytest.mark.parametrize("spoil", [overflowing, lambda generator: next(generator.parameters()).fill_(math.nan)])
+def test_an_average_that_makes_no_images_is_rolled_back_and_never_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Generator], None]
+) -> None:
+    done: list[int] = []
+
+    def fault(state: TrainingState) -> None:
+        if state.images_seen >= 160 and not done:
+            done.append(state.images_seen)
+            with torch.no_grad():
+                spoil(state.average.generator_ema)
+
+    def score(generator: Generator) -> Evaluation:
+        to_uint8(generator(torch.zeros(1, 4)))
+        return brightness(generator)
+
+    plant(monkeypatch, fault)
+    recorder = Recorder()
+    result = run(tmp_path, "lite", recorder=recorder, score=score)
+    (back,) = [line for line in recorder.lines if "event" in line]
+    assert done and back["event"] == "rollback" and back["images_seen"] == 200
+    assert back["reason"].startswith("generated_image was no longer finite") and back["fd"] is None
+    assert (result.images_seen, result.stopped) == (400, None)
     assert all(torch.isfinite(tensor).all() for tensor in result.generator.state_dict().values())
 
 
@@ -120,5 +151,8 @@ def test_out_of_memory_is_survived_and_said(
     result = run(tmp_path / "scarce", "lite", kimg=0.08, progress=lambda done, total, note: notes.append(note))
     said = "out of memory: from 0 images on, 2 images at a time"
     assert said in result.notes and said in notes
+    monkeypatch.undo()
+    resumed = run(tmp_path / "scarce", "lite", kimg=0.08)
+    assert resumed.resumed_at == 80 and resumed.notes.count(said) == 1
     for one, other in zip(result.generator.parameters(), plenty.generator.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-4)

@@ -90,6 +90,7 @@ def test_the_commented_params_name_every_key_and_its_default() -> None:
         ("candidates.lite.lr", 1e-3, "did you mean 'generator_lr' and 'discriminator_lr'?"),
         ("candidates.lite.GAMMA", 1, "did you mean 'gamma'?"),
         ("candidates.lite.family", "LITE", "(did you mean 'lite'?)"),
+        ("candidates.lite.preset", "28x28-cpu", "did you mean '28x28-grey-cpu'?"),
         ("candidates.lite.preset", "Digits-CPU", "did you mean 'digits-cpu'?"),
         (
             "candidates",

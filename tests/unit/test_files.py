@@ -33,6 +33,21 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None
         files.read_plain(tmp_path)
 
 
+def test_what_is_larger_than_it_can_be_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.json"
+    path.write_text("{}")
+    assert files.read_json(path) == {}
+    os.truncate(path, 10 * 2**40)
+    for read in (files.read_plain, files.read_text, files.read_json):
+        with pytest.raises((OSError, DamagedFile), match="it has 10,995,116,277,760 bytes, of 64,000,000 at most"):
+            read(path)
+
+
+def test_text_comes_with_line_feeds(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes("ä\r\nb\rc\n".encode())
+    assert files.read_text(tmp_path / "text") == (tmp_path / "text").read_text(encoding="utf-8") == "ä\nb\nc\n"
+
+
 def test_not_a_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})

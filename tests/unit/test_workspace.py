@@ -25,6 +25,12 @@ def test_a_new_workspace_is_a_copy_of_the_repositorys_root(layout: Layout) -> No
         assert (layout.root / name).read_bytes() == (ROOT / name).read_bytes(), name
 
 
+def test_sparse_parameters_are_not_read(layout: Layout) -> None:
+    os.truncate(layout.params, 10 * 2**40)
+    with pytest.raises(WorkspaceError, match=r"params\.yaml cannot be read: it has 10,995,116,277,760 bytes"):
+        workspace.load(layout)
+
+
 def test_it_is_found_from_below(layout: Layout) -> None:
     deep = layout.root / "data" / "raw"
     deep.mkdir(parents=True)

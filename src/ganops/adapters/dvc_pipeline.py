@@ -24,6 +24,7 @@ from ruamel.yaml.error import YAMLError
 
 from ganops import errors
 from ganops.errors import DamagedFile, GanOpsError, PipelineError, RunStopped, WorkspaceError
+from ganops.files import read_text
 from ganops.layout import Layout
 from ganops.process import end_group
 
@@ -174,7 +175,7 @@ class DvcPipeline:
         if not path.exists():
             return None
         try:
-            document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+            document = YAML(typ="safe", pure=True).load(read_text(path))
         except (OSError, ValueError, YAMLError, RecursionError) as error:
             raise self._damaged(name, " ".join(str(error).split())[:200]) from None
         if not isinstance(document, Mapping) or not isinstance(document.get(section), kind):

@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ganops.errors import DamagedFile
-from ganops.files import replace_directory
+from ganops.files import read_text, replace_directory
 from ganops.layout import Layout
 from ganops.ports import Damage
 from ganops.provenance.facts import RelativeName
@@ -99,7 +99,7 @@ class DvcStore:
         """Each output that a file records, and its md5."""
         path = self.layout.root / name
         try:
-            document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+            document = YAML(typ="safe", pure=True).load(read_text(path))
             tables = [document] if path.suffix == ".dvc" else list((document["stages"] or {}).values())
             outputs = [(str(item["path"]), str(item["md5"])) for table in tables for item in table.get("outs") or []]
         except (OSError, ValueError, YAMLError, RecursionError, KeyError, TypeError, AttributeError) as error:

@@ -22,6 +22,7 @@ from ganops.adapters.mlflow_store import MlflowStore
 from ganops.adapters.mlflow_tracker import SNAPSHOT_TAG
 from ganops.adapters.servers import without_credentials
 from ganops.errors import RegistryError
+from ganops.files import read_text
 from ganops.plain_text import spelt
 from ganops.ports import Alias, ModelVersion, Stage
 
@@ -190,7 +191,7 @@ def _forget_loading(model: Path, version: ModelVersion) -> None:
     """
     note = model / _LOADED_AS
     try:
-        said = plain_yaml.load(note.read_text(encoding="utf-8"))
+        said = plain_yaml.load(read_text(note))
     except (OSError, ValueError):
         return
     if said in (

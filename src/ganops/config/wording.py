@@ -34,8 +34,22 @@ def shortened(text: str) -> str:
 
 
 def nearest(word: str, known: Any) -> str:
-    """Case apart, for that is the commonest slip; of names that differ in case alone, the one that is written so."""
+    """`, did you mean 'NAME'?`, or nothing where no name is near.
+
+    Case apart, for that is the commonest slip; of names that differ in case alone, the one that is written so. A name
+    of which parts were left out (28x28-cpu of 28x28-grey-cpu) is nearer than one with other letters.
+    """
     names = {name.lower(): name for name in known} | {name: name for name in known}
-    close = difflib.get_close_matches(word[:_SHOWN], names, n=1, cutoff=0.6)
-    match = difflib.get_close_matches(word[:_SHOWN].lower(), names, n=1, cutoff=0.6) or close
+    word = word[:_SHOWN]
+    longer = [name for name in names if _parts(word) and _parts(word) < _parts(name)]
+    match = longer or [close for text in (word.lower(), word) for close in _close(text, names)]
     return f", did you mean '{names[match[0]]}'?" if match else ""
+
+
+def _close(word: str, names: Mapping[str, str]) -> list[str]:
+    return difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+
+
+def _parts(name: str) -> frozenset[str]:
+    parts = name.lower().split("-")
+    return frozenset(parts) if len(parts) > 1 else frozenset()

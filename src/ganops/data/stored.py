@@ -13,9 +13,11 @@ import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
 from ganops.errors import DamagedFile, NoRoom, UserError
-from ganops.files import forbidden
+from ganops.files import forbidden, read_plain
 
 Document = TypeVar("Document", bound=BaseModel)
+_MOST_HEADER = 2**16
+"""Bytes of an .npy file before its array, which is its end."""
 
 
 def read_document(path: Path, model: type[Document], missing: str, again: str) -> Document:
@@ -31,7 +33,7 @@ def read_document(path: Path, model: type[Document], missing: str, again: str) -
     """
     try:
         _require_file(path)
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(read_plain(path))
     except FileNotFoundError:
         raise UserError(missing) from None
     except PermissionError:
@@ -78,6 +80,10 @@ def read_array(
         raise DamagedFile(
             f"{path} does not fit: it holds {array.dtype} of shape {found}, not {np.dtype(dtype)} of {wanted}; "
             f"run `{again}` again."
+        )
+    if (more := path.stat().st_size - array.nbytes) > _MOST_HEADER:  # of which a digest would take hours
+        raise DamagedFile(
+            f"{path} has {more:,} bytes beside those of its array, more than were written: run `{again}` again."
         )
     return array
 

@@ -20,9 +20,9 @@ from ganops.evaluation.pixels import pixel_features
 from ganops.evaluation.protocol import Protocol
 from ganops.evaluation.reference import ReferenceSample
 from ganops.evaluation.sharded import ALONE, Crew, Rows, Sampling, looked_at, sample_on
-from ganops.files import forbidden, sha256_bytes
+from ganops.files import forbidden, read_plain, sha256_bytes
 from ganops.models.networks import Generator
-from ganops.models.snapshot import Snapshot
+from ganops.models.snapshot import MOST_BYTES_OF_OTHERS, Snapshot
 from ganops.progress import Progress, silent
 
 TRAINING_IMAGES = "training_images.npy"
@@ -160,7 +160,7 @@ def read_training_images(directory: Path, snapshot: Snapshot) -> npt.NDArray[np.
     """
     path = directory / TRAINING_IMAGES
     try:
-        content = path.read_bytes()
+        content = read_plain(path, MOST_BYTES_OF_OTHERS)
         numbers = np.load(io.BytesIO(content), allow_pickle=False)
     except PermissionError:
         raise SnapshotError(forbidden(path)) from None

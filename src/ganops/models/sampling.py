@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from ganops.errors import SnapshotError
 from ganops.models.latents import class_labels, latents
 from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
@@ -17,7 +18,16 @@ _PIXELS_AT_ONCE = 2**20
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float images in -1…1 (clipped when outside) to uint8 0-255, rounded to the nearest level."""
+    """Float images in -1…1 (clipped when outside) to uint8 0-255, rounded to the nearest level.
+
+    Raises:
+        SnapshotError: one is not finite; a GPU is waited for to know.
+    """
+    if not torch.isfinite(images).all():  # what a cast makes of NaN looks like an image
+        raise SnapshotError(
+            "The generator makes images that are not finite numbers: its weights are too large, by a training that "
+            "diverged or because they were changed. Restore its snapshot, or train again."
+        )
     return (images.float() * 127.5 + 127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 

@@ -22,15 +22,18 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ganops.errors import SnapshotError, UnknownName, UserError
-from ganops.files import forbidden, replace_directory, sha256_bytes, write_bytes, write_json
+from ganops.files import MOST_BYTES, forbidden, read_plain, replace_directory, sha256_bytes, write_bytes, write_json
 from ganops.models.families import FAMILIES
 from ganops.models.networks import Generator
 from ganops.models.spec import ModelSpec
+from ganops.models.weights import most_bytes, not_finite
 
 FORMAT = 3
 """2 differed in two things: what conditional generators make of their labels, and a plain tanh at the end of `lite`."""
 """1 had the weights of first and last layers in another order."""
 WEIGHTS, MODEL = "generator.safetensors", "model.json"
+MOST_BYTES_OF_OTHERS = 2**30
+"""Of a further file: 8 of each image that was trained on."""
 
 
 @final
@@ -106,7 +109,7 @@ def load_snapshot(directory: Path) -> Snapshot:
     """Read and verify a snapshot.
 
     Raises:
-        SnapshotError: a file is missing, changed, truncated or of another format.
+        SnapshotError: a file is missing, changed, truncated or of another format, or a weight is not finite.
     """
     model_bytes = _read(directory, MODEL)
     try:
@@ -127,8 +130,10 @@ def load_snapshot(directory: Path) -> Snapshot:
         if isinstance(error, SnapshotError):
             raise
         raise SnapshotError(f"{directory / MODEL} is damaged; restore the snapshot or train again.") from None
-    contents = {name: _verified(directory, name, digest) for name, digest in digests.items()}
-    generator = _generator(directory, spec, contents[WEIGHTS])
+    wanted = _architecture(directory, spec)
+    most = dict.fromkeys(digests, MOST_BYTES_OF_OTHERS) | {WEIGHTS: most_bytes(wanted.values())}
+    contents = {name: _verified(directory, name, digest, most[name]) for name, digest in digests.items()}
+    generator = _generator(directory, spec, wanted, contents[WEIGHTS])
     return Snapshot(generator, spec, info, sha256_bytes(model_bytes), generator_sha256)
 
 
@@ -137,26 +142,45 @@ def _is_read(number: object, architecture: Mapping[str, Any]) -> bool:
     return number == FORMAT or (number == FORMAT - 1 and same)
 
 
-def _generator(directory: Path, spec: ModelSpec, weights: bytes) -> Generator:
-    misfit = SnapshotError(f"{directory / WEIGHTS} does not fit the architecture in {MODEL}.")
+def _architecture(directory: Path, spec: ModelSpec) -> Mapping[str, Tensor]:
+    """Without memory, of which a changed number could ask for more than there is."""
+    try:
+        with torch.device("meta"):
+            return dict(Generator(spec).state_dict())
+    except (RuntimeError, TypeError, AssertionError):
+        raise _misfit(directory) from None
+
+
+def _misfit(directory: Path) -> SnapshotError:
+    return SnapshotError(f"{directory / WEIGHTS} does not fit the architecture in {MODEL}.")
+
+
+def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+def _generator(directory: Path, spec: ModelSpec, wanted: Mapping[str, Tensor], weights: bytes) -> Generator:
     try:
         tensors = safetensors.torch.load(weights)
-        with torch.device("meta"):  # without memory, of which a changed number could ask for more than there is
-            wanted = {name: tensor.shape for name, tensor in Generator(spec).state_dict().items()}
-        if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
-            raise misfit
+        if _kinds(tensors) != _kinds(wanted):
+            raise _misfit(directory)
         generator = Generator(spec)
         generator.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, TypeError, AssertionError):
-        raise misfit from None
+        raise _misfit(directory) from None
+    if (name := not_finite(tensors)) is not None:
+        raise SnapshotError(
+            f"{directory / WEIGHTS} holds numbers that are not finite (in {name}), of which no image can be made. "
+            "Restore the snapshot or train again."
+        )
     generator.requires_grad_(False)
     return generator.eval()
 
 
-def _verified(directory: Path, name: str, digest: str) -> bytes:
+def _verified(directory: Path, name: str, digest: str, most: int) -> bytes:
     if Path(name).name != name:
         raise SnapshotError(f"{directory / MODEL} names a file outside of the snapshot: '{name}'.")
-    content = _read(directory, name)
+    content = _read(directory, name, most)
     if sha256_bytes(content) != digest:
         raise SnapshotError(
             f"{directory / name} is not the file that {MODEL} describes (its sha256 differs): it was changed or "
@@ -165,16 +189,18 @@ def _verified(directory: Path, name: str, digest: str) -> bytes:
     return content
 
 
-def _read(directory: Path, name: str) -> bytes:
+def _read(directory: Path, name: str, most: int = MOST_BYTES) -> bytes:
     path = directory / name
     try:
         if path.exists() and not path.is_file():
             raise SnapshotError(f"{path} is no regular file; restore the snapshot or train again.")
-        return path.read_bytes()
+        return read_plain(path, most)
     except PermissionError:
         raise SnapshotError(forbidden(path)) from None
-    except OSError as error:
+    except FileNotFoundError as error:
         raise SnapshotError(f"The snapshot in {directory} lacks {name} ({error.strerror}).") from None
+    except OSError as error:
+        raise SnapshotError(f"{path} cannot be read ({error.strerror}); restore the snapshot or train again.") from None
 
 
 def _listed(names: list[str], most: int = 20) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, final
 
 from ganops.errors import DamagedFile, unwritable
-from ganops.files import canonical_json, digest_json, read_json, write_json
+from ganops.files import canonical_json, digest_json, read_json, read_plain, write_json
 
 Event = Literal[
     "registered",
@@ -36,6 +36,8 @@ Event = Literal[
     "repaired",
 ]
 Folder = Literal["comparisons", "decisions"]
+MOST_BYTES = 2**30
+"""Of all lines: a million changes."""
 _FIRST = "0" * 64
 _RESTORE = "Restore it with `git checkout journal`; until then nothing is promoted."
 
@@ -220,7 +222,7 @@ class Journal:
 
     def _content(self) -> bytes:
         try:
-            return self.path.read_bytes()
+            return read_plain(self.path, MOST_BYTES)
         except FileNotFoundError:
             return b""
         except OSError as error:

@@ -90,7 +90,7 @@ def load_private(path: Path, password: str | None) -> PrivateKey | None:
         DamagedFile: it is no EC P-256 key in PEM.
     """
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password.encode() if password else None)
+        key = serialization.load_pem_private_key(read_plain(path), password.encode() if password else None)
     except FileNotFoundError:
         return None
     except TypeError:  # a password too many, or one too few

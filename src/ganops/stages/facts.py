@@ -12,7 +12,7 @@ from ganops.config import Config
 from ganops.data import prepared
 from ganops.data.validated import read_verdict
 from ganops.errors import DamagedFile
-from ganops.files import digest_json, read_json, sha256_file
+from ganops.files import digest_json, read_json, read_text, sha256_file
 from ganops.layout import Layout
 from ganops.ports import ModelVersion, Repository
 from ganops.provenance.facts import CodeFacts, DataFacts, Facts, JournalFacts, ModelFacts, RunFacts, ScoreFacts
@@ -82,7 +82,7 @@ def workspace_files(layout: Layout) -> dict[str, str]:
     names = [name for name in _EMBEDDED if (layout.root / name).is_file()]
     pointers = [path.relative_to(layout.root).as_posix() for path in sorted(layout.data.rglob("*.dvc"))]
     try:
-        files = {name: (layout.root / name).read_text(encoding="utf-8") for name in (*names, *pointers)}
+        files = {name: read_text(layout.root / name) for name in (*names, *pointers)}
         return {name: _without_secrets(text) if name == ".dvc/config" else text for name, text in files.items()}
     except (OSError, ValueError) as error:
         raise DamagedFile(f"A file that is stated whole cannot be read: {error}.") from None

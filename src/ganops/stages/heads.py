@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import final
 
 from ganops.errors import DamagedFile
-from ganops.files import write_json
+from ganops.files import read_plain, write_json
 from ganops.layout import Layout
 from ganops.ports import KeyRing
 from ganops.provenance.heads import HeadFacts, head_difference, head_facts, head_facts_of, head_statement
@@ -94,7 +94,7 @@ def read_head(layout: Layout, keys: KeyRing, path: Path) -> SignedHead:
     try:
         if path.is_symlink() or not path.is_file():
             raise DamagedFile("It is no file.")
-        opened = keys.opened(path.read_bytes())
+        opened = keys.opened(read_plain(path))
         facts = head_facts_of(opened.statement)
     except OSError as error:
         raise DamagedFile(

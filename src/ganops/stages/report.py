@@ -11,7 +11,7 @@ from typing import Any
 from ganops.data import prepared
 from ganops.data.validated import read_verdict
 from ganops.evaluation.report import EvaluationReport
-from ganops.files import read_json
+from ganops.files import read_json, read_text
 from ganops.layout import Layout
 from ganops.ports import ModelRegistry
 from ganops.provenance.journal import Journal
@@ -138,4 +138,4 @@ def _validation(layout: Layout) -> list[Mapping[str, Any]]:
 def _stats(path: Path) -> list[Mapping[str, Any]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in read_text(path).splitlines()]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ganops import __version__, plain_yaml
 from ganops import workspace as workspaces
 from ganops.errors import DamagedFile, UserError
-from ganops.files import write_text
+from ganops.files import read_text, write_text
 from ganops.layout import Layout
 from ganops.models.snapshot import load_snapshot
 from ganops.progress import Progress, silent
@@ -76,7 +76,7 @@ def reproduce(
     progress(total, total, "done")
     snapshot = load_snapshot(layout.snapshot(facts.model.candidate)).sha256
     fd = require_report(layout, facts.model.candidate).fd_star.value
-    made = _inputs((layout.root / "dvc.lock").read_text(encoding="utf-8"), steps)
+    made = _inputs(read_text(layout.root / "dvc.lock"), steps)
     stated = _inputs(facts.code.workspace_files.get("dvc.lock", ""), steps)
     notes = (
         *code_notes(facts.code, __version__, modules()),

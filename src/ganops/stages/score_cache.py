@@ -17,7 +17,7 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from ganops.files import digest_json, sha256_bytes, write_bytes
+from ganops.files import digest_json, read_plain, sha256_bytes, write_bytes
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 LIMIT_BYTES = 4 * 2**30
@@ -56,7 +56,7 @@ class Cache:
 
     def _read(self, path: Path) -> Arrays | None:
         try:
-            content = path.read_bytes()
+            content = read_plain(path, self.limit_bytes)
             os.utime(path)  # used now
         except FileNotFoundError:
             return None

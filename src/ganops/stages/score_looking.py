@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
@@ -10,8 +10,10 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ganops.data.image_set import ImageSet
+from ganops.errors import SnapshotError
 from ganops.evaluation.extractors import Extractor
 from ganops.evaluation.judge import CENTRED
 from ganops.evaluation.pixels import pixel_features
@@ -187,7 +189,7 @@ class Looking:
         features = np.empty((count, extractor.dim if extractor else 0), np.float32)
         classes = np.empty(count, np.int64)
         imagenet, pixels, done = [], [], 0
-        for batch in generate(model.snapshot.generator, count, seed, BATCH_SIZE):
+        for batch in _batches(model, count, seed):
             part = slice(done, done + len(batch))
             if extractor is not None:
                 observed = extractor.observe(batch)
@@ -210,6 +212,14 @@ class Looking:
             shape=model.shape,
             shown=partial(_made_again, model.snapshot.generator, seed),
         )
+
+
+def _batches(model: Model, count: int, seed: int) -> Iterator[Tensor]:
+    """Raises SnapshotError, which names the model, for images that are not finite."""
+    try:
+        yield from generate(model.snapshot.generator, count, seed, BATCH_SIZE)
+    except SnapshotError as error:
+        raise SnapshotError(f"{model.name} cannot be scored. {error}") from None
 
 
 def _made_again(generator: Generator, seed: int, rows: Rows) -> U8:

@@ -11,7 +11,7 @@ from ganops.errors import DamagedFile, GanOpsError, UnknownName
 from ganops.files import read_plain
 from ganops.ports import DataStore, KeyRing, ModelVersion, Repository, Tracker
 from ganops.provenance.facts import Facts
-from ganops.provenance.journal import Entry
+from ganops.provenance.journal import MOST_BYTES, Entry
 from ganops.provenance.verification import Reading, read_journal
 from ganops.stages.registrar import Registrar
 from ganops.stages.statements import KEY, Stated, read_stated, stating
@@ -64,7 +64,7 @@ class Sources:
     def journal(self) -> Reading:
         """As far as it can be read."""
         try:
-            return read_journal(read_plain(self.registrar.journal.path))
+            return read_journal(read_plain(self.registrar.journal.path, MOST_BYTES))
         except FileNotFoundError:
             return read_journal(b"")
         except OSError as error:

@@ -63,6 +63,7 @@ def train(
     config.candidate(candidate)
     with only_training(layout, candidate):
         task = train_task(layout, config, candidate, code_digest)
+        task.checkpoints.tidy()
         if config.train.launcher == "torchrun":
             return _train_in_torchrun(task, progress)
         return kept(task, trained(task, ALONE, progress))

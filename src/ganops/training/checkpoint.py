@@ -5,7 +5,8 @@ JSON in the header's metadata. The name carries the digest of the content, so th
 file is refused, and sorts by the course of the training. The directory is named by a digest of what the
 training depends on (`checkpoint_key`), and each file repeats it: a changed configuration never resumes a
 stale state. Directories so named beside it are other configurations' of the same candidate. Only regular files
-count: nothing else that lies there is opened, changed or deleted.
+of such names count: nothing else that lies there is opened, changed or deleted. A process that is killed while it
+writes leaves a part under a hidden name, which `tidy` removes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
@@ -23,7 +24,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ganops.errors import SnapshotError, unwritable
-from ganops.files import digest_json, sha256_bytes, write_bytes
+from ganops.files import MOST_BYTES, digest_json, read_plain, sha256_bytes, write_bytes
+from ganops.models.weights import most_bytes, not_finite
 from ganops.training.checkpoint_facts import Facts
 from ganops.training.guard import rollbacks
 from ganops.training.state import MEMORY_FORMAT, Best, Tensors, TrainingState, tensors_of
@@ -33,6 +35,8 @@ _DIGITS_OF_SHA256 = 16
 _SUFFIX = ".safetensors"
 _BEST = "best/"
 _NAME = re.compile(rf"(\d{{2,}})-(\d{{12,}})\.[0-9a-f]{{{_DIGITS_OF_SHA256}}}{re.escape(_SUFFIX)}")
+_UNFINISHED = re.compile(rf"\.{_NAME.pattern}\.\w+")
+"""As `write_bytes` calls what it has not yet written to its end."""
 _DIGITS_OF_KEY = 32
 _KEY = re.compile(rf"[0-9a-f]{{{_DIGITS_OF_KEY}}}")
 _ANY_STEPS = range(2**63)
@@ -56,12 +60,16 @@ class CheckpointStore:
     def save(self, state: TrainingState) -> None:
         """Write `state`, and then forget the oldest that are too many or too much.
 
+        A state that is not finite, to which nothing could go back, is not written, and displaces none that is.
+
         Raises:
             NoRoom: the disk is full; older checkpoints are left as they were, here and below.
             WorkspaceError: the folder is read-only, or something is in the way.
         """
         tensors = {name: _portable(tensor) for name, tensor in tensors_of(state).items()}
         tensors |= {_BEST + name: tensor for name, tensor in state.best.weights.items()}
+        if not_finite(tensors) is not None:
+            return
         facts = _facts(state, self._key).model_dump()
         content = safetensors.torch.save(tensors, {"state": json.dumps(facts)})
         digest = sha256_bytes(content)[:_DIGITS_OF_SHA256]
@@ -84,7 +92,7 @@ class CheckpointStore:
         steps: the numbers of images after which this training can be.
 
         Returns one sentence for each damaged checkpoint that was passed over, each thing in the directory that is no
-        file, each other configuration that has checkpoints, and each change of device.
+        file, each other configuration that has checkpoints, and each change of device or of the number of processes.
         """
         notes: list[str] = []
         for path in _newest_first(self._directory):
@@ -95,6 +103,11 @@ class CheckpointStore:
                 notes.append(str(error))
         return [*notes, *self._not_gone_on_with(), *state.moves]
 
+    def tidy(self) -> None:
+        """Remove what was being written when an earlier process was killed; nobody else may be training this."""
+        for folder in (self._directory, *self._others()):
+            _remove(path for path in _regular_files(folder) if _UNFINISHED.fullmatch(path.name))
+
     def resume_at(self) -> int | None:
         """Images seen by the newest checkpoint, whole or not; None where there is none."""
         newest = next(iter(_newest_first(self._directory)), None)
@@ -102,14 +115,13 @@ class CheckpointStore:
 
     def clear(self) -> None:
         """Forget this training, and what earlier configurations of it have left: it is done."""
+        self.tidy()
         for folder in (self._directory, *self._others()):
-            for path in _regular_files(folder):
-                with suppress(OSError):
-                    path.unlink()
+            _remove(_newest_first(folder))
             with suppress(OSError):
-                folder.rmdir()
+                folder.rmdir()  # where nothing else is in it
         with suppress(OSError):
-            self._directory.parent.rmdir()  # where nothing else is in it
+            self._directory.parent.rmdir()
 
     @property
     def _key(self) -> str:
@@ -119,6 +131,8 @@ class CheckpointStore:
         for path in sorted(_listed(self._directory)):
             if path.name.endswith(_SUFFIX) and not _is_regular(path):
                 yield f"{path} is no regular file, and so no checkpoint: it was left alone."
+            elif path.name.endswith(_SUFFIX) and not _NAME.fullmatch(path.name):
+                yield f"{path} has not the name of a checkpoint: it was left alone."
         for folder in self._others():
             for newest in _newest_first(folder)[:1]:
                 difference = _another_configuration(folder.name, self._key)
@@ -136,6 +150,12 @@ class CheckpointStore:
                 size += path.stat().st_size
                 if age > 0 and (age >= self._keep or size > self._bytes):
                     path.unlink()
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _newest_first(directory: Path) -> list[Path]:
@@ -171,6 +191,7 @@ def _facts(state: TrainingState, key: str) -> Facts:
         memory_format=MEMORY_FORMAT,
         threads=torch.get_num_threads(),
         device=state.device.type,
+        processes=state.ranks.count,
         precision=state.precision,
         micro_batch=state.micro_batch,
         images_seen=state.images_seen,
@@ -186,12 +207,17 @@ def _facts(state: TrainingState, key: str) -> Facts:
 def _load(path: Path, key: str, state: TrainingState, steps: range) -> None:
     """Raises SnapshotError, and then has not touched `state`."""
     live = tensors_of(state)
-    stored, facts = _read(path)
+    average = state.average.generator_ema.state_dict()
+    stored, facts = _read(path, most_bytes([*live.values(), *average.values()]) + MOST_BYTES)
     best = {name.removeprefix(_BEST): stored.pop(name) for name in list(stored) if name.startswith(_BEST)}
     if difference := _difference(facts, key, steps):
         raise SnapshotError(f"The checkpoint {path} was passed over: {difference}.")
-    if _kinds(stored) != _kinds(live) or (best and _kinds(best) != _kinds(state.average.generator_ema.state_dict())):
+    if _kinds(stored) != _kinds(live) or (best and _kinds(best) != _kinds(average)):
         raise SnapshotError(f"The checkpoint {path} was passed over: it belongs to other networks.")
+    if bool(best) != bool(facts.best_images_seen):
+        raise SnapshotError(f"The checkpoint {path} was passed over: its best generator is not the one it speaks of.")
+    if (spoilt := not_finite(stored | {_BEST + name: tensor for name, tensor in best.items()})) is not None:
+        raise SnapshotError(f"The checkpoint {path} was passed over: {spoilt} in it holds numbers that are not finite.")
     with torch.no_grad():
         for name, tensor in live.items():
             tensor.copy_(stored[name])  # into the live strides: see `optimizers`
@@ -202,6 +228,8 @@ def _load(path: Path, key: str, state: TrainingState, steps: range) -> None:
         state.precision = facts.precision
     else:  # what `auto` became there may be slow here, and the bits are others anyway
         state.moves = [*state.moves, _move(facts, state)]
+    if facts.processes not in (None, state.ranks.count):
+        state.moves = [*state.moves, _regrouping(facts, state)]
     score = math.inf if facts.best_score is None else facts.best_score
     state.best = Best(score, facts.best_images_seen, best)
 
@@ -215,6 +243,17 @@ def _move(facts: Facts, state: TrainingState) -> str:
         f"Trained on {facts.device} in {facts.precision} until {facts.images_seen:,} images, on "
         f"{state.device.type} in {state.precision} from there: not bit-identical to a training on either."
     )
+
+
+def _regrouping(facts: Facts, state: TrainingState) -> str:
+    return (
+        f"Trained by {_processes(facts.processes or 1)} until {facts.images_seen:,} images, by "
+        f"{_processes(state.ranks.count)} from there: equal to a training by either to rounding, not bit for bit."
+    )
+
+
+def _processes(count: int) -> str:
+    return "one process" if count == 1 else f"{count} processes"
 
 
 def _difference(facts: Facts, key: str, steps: range) -> str | None:
@@ -237,10 +276,11 @@ def _another_configuration(theirs: str, ours: str) -> str:
     return f"it belongs to another configuration (digest {theirs[:12]}, not {ours[:12]})"
 
 
-def _read(path: Path) -> tuple[Tensors, Facts]:
+def _read(path: Path, most: int) -> tuple[Tensors, Facts]:
+    """most: bytes of tensors and lines together."""
     damaged = SnapshotError(f"The checkpoint {path} is damaged (changed or cut short) and was passed over.")
     try:
-        content = path.read_bytes()
+        content = read_plain(path, most)
         if sha256_bytes(content)[:_DIGITS_OF_SHA256] != path.name.split(".")[1]:
             raise damaged
         with safe_open(path, framework="pt") as file:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, final
+from typing import Annotated, Any, Self, final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 
 _CHECKED = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -37,7 +46,8 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
 class Facts(BaseModel):
     """Everything of a training's state that is no tensor, and what it was made with.
 
-    best_score: None where nothing finite was scored yet. lines: as they were logged.
+    best_score: a Fréchet distance; None where nothing finite was scored yet. best_images_seen: 0 where nothing was
+    scored at all. lines: as they were logged. processes: that trained together; None in older checkpoints.
     """
 
     model_config = _CHECKED
@@ -47,12 +57,22 @@ class Facts(BaseModel):
     memory_format: str
     threads: PositiveInt
     device: str
+    processes: PositiveInt | None = None
     precision: Annotated[str, Field(pattern="^(float32|bfloat16)$")]
     micro_batch: PositiveInt
     images_seen: NonNegativeInt
     seconds: NonNegativeFloat
     evaluation_seconds: NonNegativeFloat
-    best_score: float | None
+    best_score: NonNegativeFloat | None
     best_images_seen: NonNegativeInt
     lines: list[Annotated[dict[str, Any], AfterValidator(_checked)]]
     moves: list[str] = []
+
+    @model_validator(mode="after")
+    def _best_was_seen(self) -> Self:
+        logged = [(line["images_seen"], line["fd"]) for line in self.lines]
+        if self.best_score is not None and (self.best_images_seen, self.best_score) not in logged:
+            raise ValueError("no line has the best score")
+        if self.best_images_seen > self.images_seen:
+            raise ValueError("the best generator is of a later moment")
+        return self

@@ -98,11 +98,16 @@ class Log:
     def smallest_part(self, state: TrainingState, images: int) -> None:
         """The rank that has least memory now takes `images` at a time; of this one, it was said when it happened."""
         if images < min(self._smallest_part, state.micro_batch):
-            self.say(
+            self.keep(
                 state,
                 f"out of memory in another process: by {state.images_seen:,} images, {images} images at a time there",
             )
         self._smallest_part = images
+
+    def keep(self, state: TrainingState, note: str) -> None:
+        """Tell it, also in the report of a training that is interrupted and goes on from `state`."""
+        state.moves.append(note)
+        self.say(state, note)
 
     def say(self, state: TrainingState, note: str) -> None:
         """Tell who waits, and keep it for the report."""

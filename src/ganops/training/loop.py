@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from ganops.config import CandidateConfig, TrainConfig
-from ganops.errors import TrainingFailed
+from ganops.errors import SnapshotError, TrainingFailed
 from ganops.models import Generator, ModelSpec, images_by_class
+from ganops.models.weights import not_finite
 from ganops.progress import Progress, silent
 from ganops.training.advice import diverged, in_the_end, too_many_threads, went_back
 from ganops.training.allocator import keep_pages
@@ -36,7 +37,7 @@ from ganops.training.precision import resolve_device, resolve_precision, use_det
 from ganops.training.ranks import ALONE, Ranks
 from ganops.training.schedules import Rates, Settings, settings_at
 from ganops.training.seeds import SAMPLE_SEED
-from ganops.training.state import Best, TrainingState, fresh_state
+from ganops.training.state import Best, Tensors, TrainingState, fresh_state
 
 SAMPLES = 64
 _LINES_PER_TRAINING = 50
@@ -102,18 +103,18 @@ def train(
     notes = checkpoints.restore(state, steps)
     resumed_at, stopped = state.images_seen, None
     inputs = Inputs(images_u8, labels, spec, candidate, config.batch_size, seed, total, device, config.resident, ranks)
+    step = step_for(state, config, lambda note: log.say(state, note))  # may refuse, and then nothing was touched
     log = Log(observer, progress, total, step_images, state, notes)
     for note in too_many_threads(config, ranks):
         log.say(state, note)
     scale = lr_scale(state.lines, config.guard)
-    step = step_for(state, config, lambda note: log.say(state, note))
 
     while state.images_seen < total and stopped is None:
         seen, micro_batch = state.images_seen, state.micro_batch
         settings = settings_at(candidate, seen, scale)
         log.step(state, advance(state, candidate, settings, inputs, step_images, seed, step))
         if state.micro_batch < micro_batch:
-            log.say(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
+            log.keep(state, f"out of memory: from {seen:,} images on, {state.micro_batch} images at a time")
 
         due = partial(_due, state.images_seen, step_images, total)
         evaluating, saving = due(config.evaluate_every_kimg * 1000), due(config.checkpoint_every_kimg * 1000)
@@ -122,14 +123,15 @@ def train(
         log.smallest_part(state, ranks.smallest(state.micro_batch))
         line = ranks.shared(partial(log.line, state))
         if evaluating and not line["not_finite"]:
-            line |= evaluated(state, _evaluate(state, score, observer))
+            evaluation = _evaluate(state, score, observer)
+            line |= evaluated(state, evaluation) | ({} if evaluation else {"not_finite": ["generated_image"]})
         verdict = decide([*state.lines, line], config.guard)
         log.write(state, line, verdict)
         match verdict:
             case Continue() if saving:
                 _save(state, checkpoints)
             case Rollback(reason):
-                state = _rolled_back(fresh(), state, checkpoints, steps)
+                state = _rolled_back(fresh(), state, checkpoints, steps, log)
                 scale = lr_scale(state.lines, config.guard)
                 log.say(state, f"{reason}: {went_back(state, scale)}")
             case Stop(reason):
@@ -141,7 +143,12 @@ def train(
 
     if not state.best.weights:
         before = state.evaluation_seconds
-        _evaluate(state, score, observer)
+        if _evaluate(state, score, observer) is None:
+            ranks.wait()
+            raise TrainingFailed(
+                f"There is nothing to keep of this training: it was {log.notes[-1]}, and its generator makes images "
+                "that are not finite numbers. Lower generator_lr and discriminator_lr in params.yaml."
+            )
         state.seconds += state.evaluation_seconds - before  # the log's clock ended with its last line
     return TrainingResult(
         _best_generator(state, spec),
@@ -182,31 +189,47 @@ def _due(images_seen: int, step_images: int, total: int, every: float) -> bool:
     return images_seen >= total or images_seen // every > (images_seen - step_images) // every
 
 
-def _evaluate(state: TrainingState, score: Score, observer: Observer) -> Evaluation:
-    """Score `generator_ema`, keep it if it is the best, and show samples of it."""
+def _evaluate(state: TrainingState, score: Score, observer: Observer) -> Evaluation | None:
+    """Score `generator_ema`, show samples of it, and keep it if it is the best; None where it makes no images."""
     begun = time.monotonic()
-    generator = state.average.generator_ema
-    evaluation = Evaluation(**state.ranks.shared(lambda: asdict(score(generator))))
+    averaged = state.average.generator_ema.state_dict()
+    weights = {name: tensor.cpu().clone().contiguous() for name, tensor in averaged.items()}
+    seen = state.ranks.shared(partial(_looked_at, state, weights, score, observer))
+    state.evaluation_seconds += time.monotonic() - begun
+    if seen is None:
+        return None
+    evaluation = Evaluation(**seen)
     value = evaluation.fd
     if value < state.best.score or not math.isfinite(state.best.score):
-        weights = {name: tensor.cpu().clone().contiguous() for name, tensor in generator.state_dict().items()}
         state.best = Best(value if math.isfinite(value) else math.inf, state.images_seen, weights)
-    if state.ranks.leads:
-        observer.samples(state.images_seen, images_by_class(generator, SAMPLES, SAMPLE_SEED, state.device))
-    state.evaluation_seconds += time.monotonic() - begun
     return evaluation
 
 
+def _looked_at(state: TrainingState, weights: Tensors, score: Score, observer: Observer) -> dict[str, float] | None:
+    """What rank 0 sees: an `Evaluation`, as plain data. weights: of `generator_ema`."""
+    if not_finite(weights):
+        return None
+    generator = state.average.generator_ema
+    try:
+        evaluation = score(generator)
+        observer.samples(state.images_seen, images_by_class(generator, SAMPLES, SAMPLE_SEED, state.device))
+    except SnapshotError:  # an image is not finite, though all weights are
+        return None
+    return asdict(evaluation)
+
+
 def _rolled_back(
-    fresh: TrainingState, failed: TrainingState, checkpoints: CheckpointStore, steps: range
+    fresh: TrainingState, failed: TrainingState, checkpoints: CheckpointStore, steps: range, log: Log
 ) -> TrainingState:
-    """The last checkpoint's state, or the first of all, with the whole log.
+    """The state of the last checkpoint that is whole, or the first of all, with the whole log.
 
     Stored at once, so that a training killed after this goes on from here.
     """
     fresh.precision = failed.precision
-    checkpoints.restore(fresh, steps)
-    fresh.micro_batch, fresh.lines = failed.micro_batch, failed.lines
+    for note in checkpoints.restore(fresh, steps):
+        if note not in log.notes:
+            log.say(failed, note)
+    fresh.micro_batch, fresh.lines, fresh.moves = failed.micro_batch, failed.lines, failed.moves
     fresh.seconds, fresh.evaluation_seconds = failed.seconds, failed.evaluation_seconds
     _save(fresh, checkpoints)
     return fresh

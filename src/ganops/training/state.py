@@ -42,7 +42,7 @@ class TrainingState:
     first_order: gradient penalties need no double backward, see `first_order`.
     ranks: the processes that train together, each of which holds all of this.
     seconds: of training, of which evaluation_seconds went into in-loop evaluation.
-    moves: a sentence for each time that it went on on another type of device.
+    moves: a sentence for each time that it went on on another type of device, or with fewer images at a time.
     """
 
     generator: Generator

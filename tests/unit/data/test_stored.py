@@ -157,6 +157,19 @@ def test_damaged_arrays_are_one_paragraph(prepared: Path, name: str, damage: Cal
     load(prepared).split("train")
 
 
+@pytest.mark.parametrize("name", ["images", "labels", "ids"])
+def test_what_follows_an_array_is_not_read(prepared: Path, name: str) -> None:
+    os.truncate(prepared / "select" / f"{name}.npy", 2**32)
+    with pytest.raises(DamagedFile, match=rf"{name}\.npy has 4,294,967,\d+ bytes beside .*run `ganops prepare` again"):
+        load(prepared).split("select")
+
+
+def test_a_sparse_description_is_not_read(prepared: Path) -> None:
+    os.truncate(prepared / "dataset.json", 10 * 2**40)
+    with pytest.raises(DamagedFile, match=r"dataset\.json is damaged.*\(it has .*run `ganops prepare` again"):
+        load(prepared)
+
+
 @pytest.mark.parametrize("damage", ARRAYS)
 def test_a_damaged_list_of_accepted_images(validated: Path, damage: Callable[[Path], Any]) -> None:
     damage(validated / "accepted.npy")

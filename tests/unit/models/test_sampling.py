@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from tiny import SHARES, tiny_spec
 
+from ganops.errors import SnapshotError
 from ganops.models import (
     ModelSpec,
     build_generator,
@@ -19,6 +22,21 @@ from ganops.models import (
 def test_to_uint8_rounds_and_clips() -> None:
     images = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0, 10 / 127.5 - 1])
     assert to_uint8(images).tolist() == [0, 0, 128, 255, 255, 10]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_is_no_image(value: float) -> None:
+    with pytest.raises(SnapshotError, match="not finite numbers"):
+        to_uint8(torch.tensor([0.0, value, 1.0]))
+
+
+def test_weights_that_overflow_make_no_image() -> None:
+    generator = build_generator(tiny_spec("lite", (1, 8, 9)))
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.fill_(1e38)[::2].neg_()
+    with pytest.raises(SnapshotError, match="not finite numbers"):
+        list(generate(generator, 8, seed=0))
 
 
 def test_images_do_not_depend_on_the_batch_size() -> None:

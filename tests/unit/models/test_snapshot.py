@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from tiny import SHARES, tiny_spec
 
 from ganops.errors import SnapshotError
+from ganops.files import sha256_bytes
 from ganops.models import (
     FAMILIES,
     ModelSpec,
@@ -77,6 +81,22 @@ def test_damage_is_refused(tmp_path: Path, name: str, damage: str) -> None:
         load_snapshot(tmp_path / "snapshot")
 
 
+@pytest.mark.parametrize("name", ["model.json", "generator.safetensors", "extra.npy"])
+@pytest.mark.usefixtures("saved")
+def test_a_sparse_file_without_end_is_not_read(tmp_path: Path, name: str) -> None:
+    os.truncate(tmp_path / "snapshot" / name, 10 * 2**40)
+    with pytest.raises(SnapshotError, match=rf"{name} cannot be read \(it has 10,995,116,277,760 bytes"):
+        load_snapshot(tmp_path / "snapshot")
+
+
+@pytest.mark.usefixtures("saved")
+def test_weights_are_read_as_far_as_the_architecture_can_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot" / "generator.safetensors"
+    os.truncate(path, path.stat().st_size + 2**20)
+    with pytest.raises(SnapshotError, match=r"generator\.safetensors cannot be read \(it has"):
+        load_snapshot(tmp_path / "snapshot")
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -130,3 +150,29 @@ def test_a_model_json_that_is_none_is_refused(tmp_path: Path, content: str) -> N
 def test_no_snapshot(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match=r"model\.json"):
         load_snapshot(tmp_path)
+
+
+def replaced(directory: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Put other weights in a snapshot, under the right digest."""
+    content = safetensors.torch.save(weights)
+    (directory / "generator.safetensors").write_bytes(content)
+    model = json.loads((directory / "model.json").read_text())
+    model["files"]["generator.safetensors"] = sha256_bytes(content)
+    (directory / "model.json").write_text(json.dumps(model))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(saved: Snapshot, tmp_path: Path, value: float) -> None:
+    weights = dict(saved.generator.state_dict())
+    spoilt = list(weights)[-1]
+    weights[spoilt] = weights[spoilt].clone()
+    weights[spoilt].view(-1)[0] = value
+    replaced(tmp_path / "snapshot", weights)
+    with pytest.raises(SnapshotError, match=rf"generator\.safetensors .*not finite \(in {re.escape(spoilt)}\)"):
+        load_snapshot(tmp_path / "snapshot")
+
+
+def test_weights_of_another_dtype_are_refused(saved: Snapshot, tmp_path: Path) -> None:
+    replaced(tmp_path / "snapshot", {name: tensor.half() for name, tensor in saved.generator.state_dict().items()})
+    with pytest.raises(SnapshotError, match=r"generator\.safetensors does not fit"):
+        load_snapshot(tmp_path / "snapshot")

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 from PIL import Image
 
 from ganops.data.image_set import ImageSet, read_image_set
 from ganops.data.sources import open_source
-from ganops.errors import DamagedFile, DataRefused, SourceRefused, TooFewImages, UnknownName, UserError
+from ganops.errors import DamagedFile, DataRefused, SnapshotError, SourceRefused, TooFewImages, UnknownName, UserError
 from ganops.evaluation import judge
 from ganops.evaluation.estimate import Measurement
 from ganops.evaluation.extractors import load_extractor, training
@@ -216,6 +217,17 @@ def test_images_are_looked_at_by_a_classifier_that_is_fitted_once(
         assert scored(gallery.bare, moved, cache=gallery.cache).metrics == first.metrics
     finally:
         moved.rename(gallery.real / "test")
+
+
+def test_a_model_of_no_images_is_named_and_not_scored(gallery: Gallery, tmp_path: Path) -> None:
+    spec = ModelSpec("lite", (1, 8, 8), z_dim=4, width=4)
+    generator = build_generator(spec)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.fill_(1e38)[::2].neg_()
+    save_snapshot(tmp_path / "overflowing", generator, spec, {})
+    with pytest.raises(SnapshotError, match=r"overflowing.* cannot be scored\. .*not finite numbers"):
+        scored(tmp_path / "overflowing", gallery.real, split=":test", cache=gallery.cache, num_images=64)
 
 
 def test_damage_in_the_cache_is_told_and_changes_no_figure(gallery: Gallery) -> None:

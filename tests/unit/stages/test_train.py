@@ -334,6 +334,19 @@ def interrupted(layout: Layout, config: Config, candidate: str, monkeypatch: pyt
     return sorted((layout.checkpoints / candidate).glob("*/*.safetensors"))
 
 
+def test_what_was_being_written_when_it_was_killed_is_removed_when_it_goes_on(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, newest = interrupted(layout, config_with(), "a", monkeypatch)
+    unfinished = newest.with_name(f".{newest.name}.k_3x9zq1")
+    unfinished.touch()
+    with only_training(layout, "a"), pytest.raises(WorkspaceBusy):  # of whom it may be
+        train(layout, config_with(), "a", "code")
+    assert unfinished.exists()
+    interrupted(layout, config_with(), "a", monkeypatch)
+    assert not unfinished.exists()
+
+
 def test_one_candidate_is_trained_by_one_process_at_a_time(layout: Layout) -> None:
     with only_training(layout, "a"):
         with pytest.raises(WorkspaceBusy, match=rf"'a' is already being trained \(process {os.getpid()}\)"):

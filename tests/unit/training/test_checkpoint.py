@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import pytest
 import safetensors.torch
 import torch
 from safetensors import safe_open
-from training_run import candidate_of, digest, run, spec_of
+from training_run import candidate_of, digest, plant, run, spec_of
 
+from ganops import files as files_module
 from ganops.errors import NoRoom, WorkspaceError
 from ganops.files import sha256_bytes
 from ganops.training.checkpoint import CheckpointStore
-from ganops.training.state import TrainingState, fresh_state, tensors_of
+from ganops.training.state import Tensors, TrainingState, fresh_state, tensors_of
 
 SHORT_KIMG = 0.16
 """Long enough for three checkpoints."""
@@ -60,6 +63,15 @@ def left(whole: tuple[Path, str], tmp_path: Path) -> Path:
 def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(whole: tuple[Path, str], left: Path) -> None:
     newest, previous = files(left)
     newest.write_bytes(newest.read_bytes()[:-100])
+    result = run(left, kimg=SHORT_KIMG)
+    assert result.resumed_at == images_seen(previous)
+    assert newest.name in result.notes[0] and "damaged" in result.notes[0]
+    assert digest(result) == whole[1]
+
+
+def test_a_sparse_checkpoint_without_end_is_passed_over_for_the_one_before(whole: tuple[Path, str], left: Path) -> None:
+    newest, previous = files(left)
+    os.truncate(newest, 10 * 2**40)
     result = run(left, kimg=SHORT_KIMG)
     assert result.resumed_at == images_seen(previous)
     assert newest.name in result.notes[0] and "damaged" in result.notes[0]
@@ -118,6 +130,17 @@ def rewritten(path: Path, state: str, tensors: dict[str, torch.Tensor]) -> None:
     content = safetensors.torch.save(tensors, {"state": state})
     path.unlink()
     path.with_name(f"{path.name.split('.')[0]}.{sha256_bytes(content)[:16]}.safetensors").write_bytes(content)
+
+
+def test_a_training_that_changes_the_number_of_its_processes_says_so_for_good(tmp_path: Path) -> None:
+    run(tmp_path, kimg=0.2)
+    for path in files(tmp_path)[1:]:
+        path.unlink()
+    made_elsewhere(files(tmp_path)[0], processes=2)
+    result = run(tmp_path)
+    (move,) = [note for note in result.notes if "processes" in note]
+    assert move.startswith("Trained by 2 processes until 200 images, by one process from there")
+    assert (result.resumed_at, result.images_seen) == (200, 400)
 
 
 def test_a_training_that_changes_its_device_goes_on_and_says_so_for_good(tmp_path: Path) -> None:
@@ -252,12 +275,113 @@ def test_a_checkpoint_that_lacks_a_fact_is_passed_over(tmp_path: Path, key: str)
         {"lines": [{}]},
         {"lines": [LINE | {"not_finite": 3}]},
         {"moves": [1]},
+        {"best_images_seen": 8},
+        {"best_score": -1e300},
+        {"best_score": 1e300},
+        {"best_score": 1.0},
     ],
 )
 def test_a_checkpoint_with_an_impossible_fact_is_passed_over(tmp_path: Path, facts: dict[str, Any]) -> None:
     CheckpointStore(tmp_path).save(state_of())
     made_elsewhere(files(tmp_path)[0], **facts)
     assert_passed_over(tmp_path, state_of())
+
+
+def spoilt(tensors: Tensors, prefix: str, value: float = math.nan) -> Tensors:
+    """The same with one number of the first floating-point tensor of that prefix replaced."""
+    name = next(name for name in tensors if name.startswith(prefix) and tensors[name].is_floating_point())
+    tensors[name].view(-1)[0] = value
+    return tensors
+
+
+def without_best(tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("best/")}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"best_score": -1.0},
+        {"best_score": 1e300},
+        {"best_score": None, "best_images_seen": 0},
+        {"best_images_seen": 104},
+        {"best_images_seen": 10**6},
+    ],
+)
+def test_a_best_that_the_lines_do_not_have_is_passed_over_for_the_checkpoint_before(
+    whole: tuple[Path, str], left: Path, facts: dict[str, Any]
+) -> None:
+    newest, previous = files(left)
+    made_elsewhere(newest, **facts)
+    assert_gone_on_from(previous, left, whole[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_best,
+        partial(spoilt, prefix="best/"),
+        partial(spoilt, prefix="generator/"),
+        partial(spoilt, prefix="generator_ema/", value=math.inf),
+        partial(spoilt, prefix="discriminator/", value=-math.inf),
+        partial(spoilt, prefix="generator_optimizer/"),
+        partial(spoilt, prefix="discriminator_optimizer/"),
+    ],
+)
+def test_a_poisoned_checkpoint_is_passed_over_for_the_one_before(
+    whole: tuple[Path, str], left: Path, change: Callable[[Tensors], Tensors]
+) -> None:
+    newest, previous = files(left)
+    poisoned(newest, change)
+    assert_gone_on_from(previous, left, whole[1])
+
+
+def poisoned(path: Path, change: Callable[[Tensors], Tensors]) -> None:
+    """Under a name with the right digest."""
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata()["state"]
+    rewritten(path, facts, change(safetensors.torch.load_file(path)))
+
+
+def assert_gone_on_from(path: Path, folder: Path, sha256: str) -> None:
+    """The newest is named and passed over for `path`, and the training ends as if it had never been."""
+    newest = files(folder)[0]
+    result = run(folder, kimg=SHORT_KIMG)
+    assert newest.name in result.notes[0] and "passed over" in result.notes[0]
+    assert result.resumed_at == images_seen(path)
+    assert digest(result) == sha256
+
+
+def test_a_rollback_goes_behind_a_poisoned_checkpoint_and_no_copy_of_it_displaces_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Poisoned while the training runs, which then needs it."""
+    done: list[int] = []
+
+    def fault(state: TrainingState) -> None:
+        if state.images_seen >= 160 and not done:
+            newest, previous = files(tmp_path)
+            poisoned(newest, partial(spoilt, prefix="generator/"))
+            done.append(images_seen(previous))
+            with torch.no_grad():
+                next(state.discriminator.parameters()).fill_(math.nan)
+
+    plant(monkeypatch, fault)
+    result = run(tmp_path, "lite")
+    (back,) = [note for note in result.notes if "went back to" in note]
+    assert f"went back to {done[0]} images" in back
+    assert sum("generator/" in note and "not finite" in note for note in result.notes) == 1
+    assert (result.images_seen, result.stopped) == (400, None)
+
+
+def test_a_state_that_is_not_finite_is_not_stored(tmp_path: Path) -> None:
+    store, state = CheckpointStore(tmp_path, keep=1), state_of()
+    store.save(state)
+    whole = files(tmp_path)
+    state.images_seen = 8
+    spoilt(tensors_of(state), "discriminator_optimizer/", math.inf)
+    store.save(state)
+    assert files(tmp_path) == whole
 
 
 @pytest.mark.parametrize("state", ["", "[]", "3", '["images_seen"]', "[" * 100_000])
@@ -303,6 +427,43 @@ def test_what_is_no_regular_file_is_left_alone_and_named(
     assert store.resume_at() == result.resumed_at
     store.clear()
     assert [path.name for path in left.iterdir()] == [strange.name]
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_foreign_files_are_not(tmp_path: Path) -> None:
+    mine, other = tmp_path / ("a" * 32), tmp_path / ("b" * 32)
+    unfinished = f".00-{8:012d}.{'0' * 16}.safetensors.k_3x9zq1"
+    for folder in (mine, other):
+        CheckpointStore(folder).save(state_of())
+        (folder / unfinished).touch()
+    foreign = [mine / name for name in (".notes", "notes.txt", f"00-{8:012d}.{'F' * 16}.safetensors")]
+    foreign.append(other / f"{unfinished}.mine")
+    for path in foreign:
+        path.touch()
+    store = CheckpointStore(mine)
+    kept = {path for folder in (mine, other) for path in folder.iterdir() if path.name != unfinished}
+    store.tidy()
+    assert {path for folder in (mine, other) for path in folder.iterdir()} == kept
+    said = [note for note in store.restore(state_of()) if "not the name of a checkpoint: it was left alone" in note]
+    assert len(said) == 1 and str(foreign[2]) in said[0]
+    store.clear()
+    assert {path for folder in (mine, other) for path in folder.iterdir()} == {*foreign}
+
+
+def test_the_name_of_what_is_being_written_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `write_bytes` has it when it is killed."""
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+    monkeypatch.setattr(files_module.os, "fsync", full)
+    store = CheckpointStore(tmp_path)
+    with pytest.raises(NoRoom):
+        store.save(state_of())
+    monkeypatch.undo()
+    assert len(files(tmp_path)) == 1
+    store.tidy()
+    assert files(tmp_path) == []
+
+
+def full(handle: int) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_checkpoint_that_cannot_be_forgotten_does_not_end_the_training(

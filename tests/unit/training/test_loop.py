@@ -70,7 +70,10 @@ def test_why_it_was_stopped_is_said_once(tmp_path: Path) -> None:
     told: list[str] = []
     guard = {"lost": 1e9, "patience": 1}
     result = run(tmp_path, train_keys={"guard": guard}, progress=lambda done, total, note: told.append(note))
-    assert result.stopped is not None and "the same to it (guard.lost) in one line of the log, when 8 images" in result.stopped
+    assert (
+        result.stopped is not None
+        and "the same to it (guard.lost) in one line of the log, when 8 images" in result.stopped
+    )
     assert told.count(f"stopped: {result.stopped}") == 1
     assert not any("stopped" in note for note in result.notes)
 

@@ -38,11 +38,13 @@ from ganops.evaluation.extractors.network import (
     Projection,
     Seen,
 )
+from ganops.evaluation.extractors.onnx_file import MOST_BYTES as MOST_BYTES_OF_ONNX
 from ganops.evaluation.extractors.onnx_network import OnnxNetwork
 from ganops.evaluation.extractors.published import SHA256 as PUBLISHED_INCEPTION
 from ganops.evaluation.extractors.published import without_numbers
 from ganops.evaluation.threads import one_thread, side_by_side
-from ganops.files import replace_directory, sha256_bytes, write_bytes
+from ganops.files import MOST_BYTES, read_plain, replace_directory, sha256_bytes, write_bytes
+from ganops.models.weights import most_bytes
 from ganops.progress import Progress, silent
 
 FORMAT = 2
@@ -274,10 +276,12 @@ def load_extractor(directory: Path) -> Extractor:
         raise
     except (KeyError, TypeError, ValueError, RecursionError):
         raise SnapshotError(f"{directory / CARD} is damaged; run `ganops reference` again.") from None
-    files = {name: _verified(directory, name, digests) for name in _names(card)}
+    others = [name for name in _names(card) if name != WEIGHTS]
+    files = {name: _verified(directory, name, digests, MOST_BYTES_OF_ONNX) for name in others}
     try:
         network = _built(card, files)
-        network.load_state_dict(safetensors.torch.load(files[WEIGHTS]), assign=True)
+        weights = _verified(directory, WEIGHTS, digests, most_bytes(network.state_dict().values()))
+        network.load_state_dict(safetensors.torch.load(weights), assign=True)
     except (SafetensorError, RuntimeError):
         raise SnapshotError(
             f"{directory / WEIGHTS} does not fit the architecture in {CARD}; run `ganops reference` again."
@@ -325,8 +329,8 @@ def _backbone(card: Card, files: Mapping[str, bytes]) -> Backbone:
             raise SnapshotError(f"{CARD} describes no extractor of kind {card.kind}; run `ganops reference` again.")
 
 
-def _verified(directory: Path, name: str, digests: Mapping[str, str]) -> bytes:
-    content = _read(directory, name)
+def _verified(directory: Path, name: str, digests: Mapping[str, str], most: int) -> bytes:
+    content = _read(directory, name, most)
     if sha256_bytes(content) != digests.get(name):
         raise SnapshotError(
             f"{directory / name} is not the file that {CARD} describes (its sha256 differs): it was changed or "
@@ -335,13 +339,17 @@ def _verified(directory: Path, name: str, digests: Mapping[str, str]) -> bytes:
     return content
 
 
-def _read(directory: Path, name: str) -> bytes:
+def _read(directory: Path, name: str, most: int = MOST_BYTES) -> bytes:
     try:
         require_regular(directory / name)
-        return (directory / name).read_bytes()
+        return read_plain(directory / name, most)
     except SourceRefused as error:
         raise SnapshotError(f"The extractor in {directory} cannot be used: {error}") from None
-    except OSError as error:
+    except FileNotFoundError as error:
         raise SnapshotError(
             f"The extractor in {directory} lacks {name} ({error.strerror}); run `ganops reference`."
+        ) from None
+    except OSError as error:
+        raise SnapshotError(
+            f"{directory / name} cannot be read ({error.strerror}); run `ganops reference` again."
         ) from None

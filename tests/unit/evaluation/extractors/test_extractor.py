@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,14 @@ def test_damage_is_found(tmp_path: Path, name: str, damage: str) -> None:
     else:
         path.write_bytes(content.replace(b'"kind": "', b'"kind": "x')[:-1] + b" ")
     with pytest.raises(SnapshotError, match=r"extractor.*ganops reference"):
+        load_extractor(tmp_path / "extractor")
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize("name", ["extractor.safetensors", "extractor.json"])
+def test_a_sparse_file_without_end_is_not_read(tmp_path: Path, name: str) -> None:
+    os.truncate(tmp_path / "extractor" / name, 10 * 2**40)
+    with pytest.raises(SnapshotError, match=rf"{name} cannot be read \(it has .*ganops reference"):
         load_extractor(tmp_path / "extractor")
 
 
