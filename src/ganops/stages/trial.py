@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TypeVar, final
 
 from ganops.config import GateConfig
@@ -99,16 +99,25 @@ def working(processes: int) -> Iterator[Executor | None]:
         yield None
         return
     # spawned: forked, a process would share torch's threads in a state that nobody knows
+    before = set(active_children())
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin)
     try:
         yield pool
+    except BaseException:  # most of all Ctrl-C, after which nobody waits for what is being simulated
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(active_children()) - before:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def _interrupted_later() -> Iterator[None]:
-    """Ctrl-C has to wait until the block is done; processes that it starts are born deaf to it."""
+    """Ctrl-C has to wait until the block is done; processes that it starts are born deaf to it.
+
+    A pool whose processes die while it is given work can fail in a thread of its own.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -117,9 +126,8 @@ def _interrupted_later() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """What a process of the pool begins with: it ends with its parent, and at Ctrl-C without a word."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    """What a process of the pool begins with: it ends with its parent, and leaves Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
 
 
