@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ganops.errors import DamagedFile, UserError
 from ganops.evaluation.report import FORMAT, EvaluationReport
 from ganops.files import read_json, sha256_file
 from ganops.layout import Layout
-from ganops.workspace import Workspace
+
+if TYPE_CHECKING:  # a GPU node, which evaluates, has nothing that reads params.yaml
+    from ganops.workspace import Workspace
 
 REPORT, NEAREST = "report.json", "nearest.png"
 
