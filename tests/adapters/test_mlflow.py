@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -249,3 +251,18 @@ def test_a_server_that_does_not_answer_is_a_registry_error(monkeypatch: pytest.M
         MlflowRegistry(store, "generator").versions()
     with pytest.raises(TrackingError):
         MlflowTracker(store).start("lite", None, {}, {})
+
+
+def test_candidates_that_begin_at_once_on_the_same_data_are_all_recorded(tmp_path: Path) -> None:
+    tracker = MlflowTracker(open_store(Layout(tmp_path), "generator", {}))
+    for number in range(6):
+        runs = [tracker.start(f"candidate {index}", None, {}, {}) for index in range(4)]
+        together = threading.Barrier(len(runs))
+
+        def record(run: str, digest: str = f"{number:036d}", together: threading.Barrier = together) -> str:
+            together.wait()
+            tracker.dataset(run, "train", digest, "data/raw.dvc")
+            return run
+
+        with ThreadPoolExecutor(len(runs)) as pool:
+            assert list(pool.map(record, runs)) == runs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SNAPSHOT_TAG = "ganops.snapshot_sha256"
+_ONE_AT_A_TIME = threading.Lock()
+"""MLflow looks for a data version and then inserts it, and fails where two candidates do so at once."""
 _DIGEST_LENGTH = 36  # of MLflow's column; the whole sha256 is in the run's tags
 
 
@@ -58,7 +61,7 @@ class MlflowTracker:
         from mlflow.entities import DatasetInput, InputTag
 
         data = MetaDataset(LocalArtifactDatasetSource(source), name=name, digest=digest[:_DIGEST_LENGTH])
-        with self.store.translated(TrackingError, "recording the data version"):
+        with _ONE_AT_A_TIME, self.store.translated(TrackingError, "recording the data version"):
             self._client.log_inputs(
                 run, datasets=[DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
             )

@@ -172,10 +172,10 @@ def _failure(folder: Path, processes: int, timeout_seconds: float, code: int, sa
     for rank, error in found.items():
         if not error["kind"]:
             return RankLost(f"Rank {rank} of {processes} failed: {error['message']}")
-    if any(error["kind"] == RankGone.__name__ for error in found.values()):
-        for rank, exit_code in exits.items():  # first who was first; torchrun has ended the others after it
-            if exit_code == _ENDED_BY_TORCHRUN and rank not in found:
-                return RankLost(_killed(rank, processes, signal.SIGTERM))
+    gone = any(error["kind"] == RankGone.__name__ for error in found.values())
+    told_to_end = [rank for rank, exit_code in exits.items() if exit_code == _ENDED_BY_TORCHRUN and rank not in found]
+    if told_to_end and (gone or len(told_to_end) == len(exits)):  # in order: torchrun has ended the others after it
+        return RankLost(_killed(told_to_end[0], processes, signal.SIGTERM))
     waiting = {*found, *(rank for rank, exit_code in exits.items() if exit_code == _ENDED_BY_NCCL)}
     if waiting:
         return RankLost(_unanswered(np.load(folder / _ENTERED), waiting, timeout_seconds))

@@ -22,6 +22,7 @@ ENDS: dict[str, tuple[dict[int, int], dict[int, Any], list[int], int, type[GanOp
     "killed": ({0: 1, 1: KILL, 2: TERM}, {0: LOST}, [7, 7, 7], 1, RankLost, "^Rank 1 of 3 was ended by SIGKILL "),
     "refused": ({0: 1, 1: 1, 2: TERM}, {0: LOST, 1: REFUSED}, [7, 6, 7], 1, ConfigError, "^Lower the batch.$"),
     "told to end": ({1: TERM, 0: 1, 2: TERM}, {0: GONE}, [7, 7, 7], 1, RankLost, "^Rank 1 of 3 was ended by SIGTERM"),
+    "told to end, and at once": ({1: TERM, 0: TERM}, {}, [7, 7, 7], 1, RankLost, "^Rank 1 of 3 was ended by SIGTERM"),
     "unforeseen": ({0: 1, 1: 1, 2: TERM}, {0: LOST, 1: UNFORESEEN}, [7, 6, 7], 1, RankLost, "^Rank 1 .*KeyError: 1 "),
     "hung before an exchange": ({}, {0: LOST}, [7, 7, 6], KILL, RankLost, "^Rank 2 of 3 did not answer .* 9 seconds"),
     "hung within one": ({}, {0: LOST, 2: LOST}, [7, 7, 7], KILL, RankLost, "^Rank 1 of 3 did not answer"),
