@@ -40,7 +40,7 @@ def train(
         lesson = Lesson(kimg, seeds, ground.score) if kimg > 0 else None
         rows = bench_training(ground.images_u8, turns, seconds, lesson, families, partial(steps.observe, "bench"))
     found = [row.to_json() for row in rows]
-    hardware = f"{threads} CPU thread{'s' * (threads != 1)}, torch {torch.__version__}"
+    hardware = _hardware(threads)
     if json:
         print_json({"data": ground.name, "hardware": hardware, "rows": found})
     else:
@@ -60,8 +60,14 @@ def evaluate(parts: Collection[str], turns: int, weights: Path | None, threads: 
     with steps.showing():
         rows = bench_evaluation(turns, weights, parts, partial(steps.observe, "bench"))
     found = [row.to_json() for row in rows]
-    hardware = f"{threads} CPU thread{'s' * (threads != 1)}, torch {torch.__version__}"
+    hardware = _hardware(threads)
     if json:
         print_json({"hardware": hardware, "rows": found})
     else:
         print_evaluation_bench(results_console(), hardware, found)
+
+
+def _hardware(threads: int) -> str:
+    import torch
+
+    return f"{threads} CPU thread{'s' * (threads != 1)}, torch {torch.__version__}"

@@ -37,7 +37,7 @@ from ganops.training.precision import resolve_device, resolve_precision, use_det
 from ganops.training.ranks import ALONE, Ranks
 from ganops.training.schedules import Rates, Settings, settings_at
 from ganops.training.seeds import SAMPLE_SEED
-from ganops.training.state import Best, Tensors, TrainingState, fresh_state
+from ganops.training.state import Best, TrainingState, fresh_state
 
 SAMPLES = 64
 _LINES_PER_TRAINING = 50
@@ -192,24 +192,24 @@ def _due(images_seen: int, step_images: int, total: int, every: float) -> bool:
 def _evaluate(state: TrainingState, score: Score, observer: Observer) -> Evaluation | None:
     """Score `generator_ema`, show samples of it, and keep it if it is the best; None where it makes no images."""
     begun = time.monotonic()
-    averaged = state.average.generator_ema.state_dict()
-    weights = {name: tensor.cpu().clone().contiguous() for name, tensor in averaged.items()}
-    seen = state.ranks.shared(partial(_looked_at, state, weights, score, observer))
+    seen = state.ranks.shared(partial(_looked_at, state, score, observer))
     state.evaluation_seconds += time.monotonic() - begun
     if seen is None:
         return None
     evaluation = Evaluation(**seen)
     value = evaluation.fd
     if value < state.best.score or not math.isfinite(state.best.score):
+        averaged = state.average.generator_ema.state_dict()
+        weights = {name: tensor.cpu().clone().contiguous() for name, tensor in averaged.items()}
         state.best = Best(value if math.isfinite(value) else math.inf, state.images_seen, weights)
     return evaluation
 
 
-def _looked_at(state: TrainingState, weights: Tensors, score: Score, observer: Observer) -> dict[str, float] | None:
-    """What rank 0 sees: an `Evaluation`, as plain data. weights: of `generator_ema`."""
-    if not_finite(weights):
-        return None
+def _looked_at(state: TrainingState, score: Score, observer: Observer) -> dict[str, float] | None:
+    """What rank 0 sees of `generator_ema`: an `Evaluation`, as plain data."""
     generator = state.average.generator_ema
+    if not_finite(generator.state_dict()):
+        return None
     try:
         evaluation = score(generator)
         observer.samples(state.images_seen, images_by_class(generator, SAMPLES, SAMPLE_SEED, state.device))
